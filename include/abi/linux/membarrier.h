@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* membarrier. */
+#ifndef ABI_LINUX_MEMBARRIER_H
+#define ABI_LINUX_MEMBARRIER_H
+
+#include "cvisor/types.h"
+
+#define LINUX_MEMBARRIER_CMD_QUERY                                0x0
+#define LINUX_MEMBARRIER_CMD_GLOBAL                               0x1
+#define LINUX_MEMBARRIER_CMD_GLOBAL_EXPEDITED                     0x2
+#define LINUX_MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED            0x4
+#define LINUX_MEMBARRIER_CMD_PRIVATE_EXPEDITED                    0x8
+#define LINUX_MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED           0x10
+#define LINUX_MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE          0x20
+#define LINUX_MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE 0x40
+#define LINUX_MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ               0x80
+#define LINUX_MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ      0x100
+#define LINUX_MEMBARRIER_CMD_FLAG_CPU                             0x1
+
+#endif
