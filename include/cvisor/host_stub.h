@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Host syscalls that only the platform backends make: tracing, and what a forked process does to
+ * itself to become a stub. Same rules as cvisor/host.h. platform/host/stub.c.
+ */
+#ifndef CVISOR_HOST_STUB_H
+#define CVISOR_HOST_STUB_H
+
+#include "cvisor/compiler.h"
+
+struct linux_sock_filter;
+
+/* The raw syscall: PEEKUSR stores through data. */
+long host_ptrace(int request, int tid, u64 addr, u64 data);
+
+/* Forks with a shared table of file descriptors (CLONE_FILES). The child gets 0; it shares no
+ * memory, has one thread, and must not call libc functions that lock or allocate. */
+int host_fork_files(void);
+
+/* In the child. */
+/* LINUX_SIG_DFL or LINUX_SIG_IGN for one signal. */
+int host_signal_disposition(int sig, u64 handler);
+/* Empty mask of the calling thread. */
+int host_signal_unblock_all(void);
+/* Takes back the rseq area that libc registered for this thread; 0 also when there is none. */
+int host_rseq_unregister(void);
+/* All capability sets empty, as far as the bounding set can be changed. -errno when a capability
+ * would stay effective, permitted or inheritable. */
+int host_drop_all_caps(void);
+int host_personality_reset(void);
+/* The calling thread's seccomp filter; no_new_privs is set. */
+int host_seccomp_filter(const struct linux_sock_filter *insns, size_t n);
+
+#endif
