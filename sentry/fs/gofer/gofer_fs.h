@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside of the gofer filesystem.
+ *
+ * An inode needs no fid to be known: attributes come with walks and listings. Directories get one when
+ * something is done in them and keep it; other files are reached through their place (parent inode
+ * and name), and get one for a moment, or for good when they lose their last name while in use.
+ *
+ * Locks, in the order of their ranks: dir_lock and data_lock of the VFS; map_lock of a file
+ * (FILE_DATA); place_lock (GOFER_FID), held for reading around requests that name a file by its
+ * place, for writing around those that move one; LEAF: table_lock, fd_lock, listing_lock.
+ */
+#ifndef SENTRY_FS_GOFER_GOFER_FS_H
+#define SENTRY_FS_GOFER_GOFER_FS_H
+
+#include "sentry/fs/gofer/p9_client.h"
+#include "sentry/mm/memory_file.h"
+#include "sentry/mm/mm.h"
+#include "sentry/vfs/vfs.h"
+
+#define GOFER_TABLE_SIZE 1024u
+#define GOFER_DENTRIES_MAX 4096u
+#define GOFER_IDLE_FDS_MAX 128u            /* files whose host descriptors stay open unused */
+#define GOFER_LISTING_BYTES_MAX (1u << 20) /* of cached listings */
+#define GOFER_PREFETCH_MAX 1024u           /* entries of a listing that become dentries */
+#define GOFER_DEVS_MAX 16u
+#define GOFER_MISSES_WITHOUT_FID 4u
+
+/* Who is authoritative for attributes and names. */
+enum gofer_interop {
+    /* Nobody but this sandbox changes the tree: everything is cached, absence too; timestamps of
+     * reads and writes are ours and are not written back. */
+    GOFER_EXCLUSIVE,
+};
+
+struct gofer_listing;
+
+struct gofer_fs {
+    struct filesystem fs;
+    struct p9_client *client;                 /* immutable */
+    enum gofer_interop mode;                  /* immutable */
+    struct rwlock place_lock;                 /* rank GOFER_FID; parent and name of every inode */
+    struct mutex table_lock;                  /* rank LEAF */
+    struct list_head table[GOFER_TABLE_SIZE]; /* inodes by host identity; table_lock */
+    u64 devs[GOFER_DEVS_MAX];                 /* host devices seen, the root's first; table_lock */
+    u32 ndevs;
+    struct mutex fd_lock;      /* rank LEAF; opens and idle of every file, changes of its fds */
+    struct list_head idle;     /* gofer_file.idle_node, oldest first; fd_lock */
+    u32 nidle;                 /* fd_lock */
+    struct mutex listing_lock; /* rank LEAF; listing and listing_node of every directory */
+    struct list_head listings; /* gofer_inode.listing_node, oldest first */
+    size_t listing_bytes;
+};
+
+struct gofer_inode {
+    struct inode inode;
+    u64 host_dev, host_ino;        /* immutable */
+    struct list_head hash_node;    /* table_lock */
+    _Atomic u32 fid;               /* P9_NOFID = none; set once */
+    struct gofer_inode *parent;    /* place_lock; referenced; NULL = root, or no name left */
+    char *name;                    /* place_lock */
+    _Atomic(char *) target;        /* symlinks: NULL = not known yet; set once */
+    u32 misses;                    /* directories: lookups done in it, up to a bound; dir_lock */
+    struct gofer_listing *listing; /* directories; listing_lock; one reference */
+    struct list_head listing_node; /* listing_lock */
+};
+
+/* One host descriptor of a file as something that can be mapped. */
+struct gofer_backing {
+    struct backing b; /* fd -1 = not open; set under fd_lock, stable while the file is in use */
+    struct gofer_file *file;
+    struct rangetree windows; /* sentry mappings, by file offset; map_lock */
+};
+
+/* A regular file. */
+struct gofer_file {
+    struct gofer_inode gi;
+    struct gofer_backing ro, rw;
+    bool rw_reads;              /* rw can also be read; set with rw.b.fd */
+    u32 opens;                  /* open descriptions; fd_lock */
+    struct list_head idle_node; /* fd_lock: opens is 0 and a descriptor is open */
+    _Atomic s64 map_pages;      /* range references held on ro and rw */
+    atomic_bool mmap_written;   /* a shared mapping was written: mtime is due */
+    struct mutex map_lock;      /* rank FILE_DATA */
+    struct mappable mappable;
+};
+
+static inline struct gofer_fs *gofer_fs_of(struct filesystem *fs)
+{
+    return container_of(fs, struct gofer_fs, fs);
+}
+
+static inline struct gofer_inode *gofer_inode_of(struct inode *inode)
+{
+    return container_of(inode, struct gofer_inode, inode);
+}
+
+static inline struct gofer_fs *gofer_inode_fs(struct gofer_inode *gi)
+{
+    return gofer_fs_of(gi->inode.fs);
+}
+
+static inline struct gofer_file *gofer_file_of(struct inode *inode)
+{
+    return container_of(gofer_inode_of(inode), struct gofer_file, gi);
+}
+
+/* --- inode.c --- */
+/*
+ * The inode with these attributes, referenced: the one that is known already (whose attributes stay)
+ * or a new one at parent/name. parent is NULL for the root. -errno in *err when NULL.
+ */
+struct gofer_inode *gofer_inode_get(struct gofer_fs *gfs, const struct p9_attr *a,
+                                    struct gofer_inode *parent, const char *name, size_t len);
+/* It has no name any more: it is not found by identity, its number may be used again. */
+void gofer_inode_forget(struct gofer_inode *gi);
+void gofer_inode_destroy(struct inode *inode);
+/* Number that the guest sees for a host file. */
+u64 gofer_ino(struct gofer_fs *gfs, u64 host_dev, u64 host_ino);
+
+/* --- place.c --- */
+/* place_lock is held for writing. NULL parent: no place. -ENOMEM. */
+int gofer_place_set_locked(struct gofer_inode *gi, struct gofer_inode *parent, const char *name,
+                           size_t len);
+bool gofer_place_is_locked(struct gofer_inode *gi, struct gofer_inode *parent, const char *name);
+/* Fid and names that lead to gi; on success place_lock is held for reading, as long as the names are
+ * used. At least one of names' slots is left for the caller. */
+int gofer_place_begin(struct gofer_inode *gi, u32 *fid, struct p9_names *names);
+void gofer_place_end(struct gofer_inode *gi);
+/* A fid of its own that stays. */
+int gofer_inode_fid_ensure(struct gofer_inode *gi);
+/* Its fid, for a moment: give it back. */
+int gofer_inode_fid_get(struct gofer_inode *gi, u32 *fid);
+void gofer_inode_fid_put(struct gofer_inode *gi, u32 fid);
+
+/* --- dir.c, lookup.c, readdir.c --- */
+extern const struct inode_ops g_gofer_dir_ops;
+extern const struct file_ops g_gofer_dir_fops;
+int gofer_lookup(struct inode *dir, struct dentry *d);
+/* The content of dir changed; dir_lock is held. */
+void gofer_listing_drop(struct gofer_inode *dir);
+
+/* --- attr.c --- */
+int gofer_getattr(struct inode *inode, struct linux_stat *st);
+int gofer_setattr(struct inode *inode, const struct iattr *attr);
+int gofer_readlink(struct inode *inode, char **target);
+ssize_t gofer_getxattr(struct inode *inode, const char *name, void *buf, size_t n);
+int gofer_setxattr(struct inode *inode, const char *name, const void *buf, size_t n, int flags);
+ssize_t gofer_listxattr(struct inode *inode, char *buf, size_t n);
+int gofer_removexattr(struct inode *inode, const char *name);
+
+/* --- file.c, file_fd.c, map.c --- */
+extern const struct inode_ops g_gofer_file_ops;
+extern const struct file_ops g_gofer_file_fops;
+void gofer_file_init(struct gofer_file *gf);
+/* Everything it holds; last reference. */
+void gofer_file_fini(struct gofer_file *gf);
+/* Descriptors for reading and/or writing; counted until gofer_file_close. */
+int gofer_file_open(struct gofer_file *gf, bool read, bool write);
+void gofer_file_close(struct gofer_file *gf);
+/* A file that was just created, with its descriptor (O_RDWR, taken over). */
+void gofer_file_created(struct gofer_file *gf, int fd);
+/* Descriptor to read, write from; -1 = none. Stable while the file is open. */
+int gofer_file_read_fd(struct gofer_file *gf);
+int gofer_file_write_fd(struct gofer_file *gf);
+/* mtime for writes through mappings. */
+void gofer_file_settle(struct gofer_file *gf);
+extern const struct mappable_ops g_gofer_mappable_ops;
+void gofer_backing_init(struct gofer_backing *gb, struct gofer_file *gf);
+/* Unmaps the sentry's windows. No range reference is held. */
+void gofer_backing_drop_windows(struct gofer_backing *gb);
+
+#endif
