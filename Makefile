@@ -54,7 +54,7 @@ $(O)/gen/syscall_table.c: sentry/syscalls/gen.sh sentry/syscalls/syscalls.tbl \
 		include/abi/linux/unistd.h sentry/syscalls/table.h $(filter sentry/%.c,$(SRC))
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)
-	$(Q)sentry/syscalls/gen.sh --table --output $@ && touch $@
+	$(Q)sentry/syscalls/gen.sh --strict --table --output $@ && touch $@
 GEN_SRC += $(O)/gen/syscall_table.c
 endif
 

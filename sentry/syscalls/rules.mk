@@ -3,8 +3,8 @@
 GEN_HDRS += sentry/syscalls/handlers.h
 
 sentry/syscalls/handlers.h: sentry/syscalls/syscalls.tbl sentry/syscalls/gen.sh
-	$(Q)sentry/syscalls/gen.sh --handlers --output $@ && touch $@
+	$(Q)sentry/syscalls/gen.sh --strict --handlers --output $@ && touch $@
 
 .PHONY: compatibility
 compatibility:
-	$(Q)sentry/syscalls/gen.sh --markdown --output docs/compatibility.md
+	$(Q)sentry/syscalls/gen.sh --strict --markdown --output docs/compatibility.md
