@@ -56,7 +56,7 @@ static int task_sleep(struct task *t, u64 deadline_ns, bool interruptible)
         platform_done_blocking(t->pt);
         atomic_fetch_add(&t->nvcsw, 1);
         /* Time asleep is not time in the kernel. */
-        t->last_event_ns += host_now_mono() - since;
+        __atomic_fetch_add(&t->last_event_ns, host_now_mono() - since, __ATOMIC_RELAXED);
     }
     return ret;
 }

@@ -190,7 +190,7 @@ static struct platform_action kernel_event(void *arg, const struct platform_even
     if (ev->type != PLATFORM_START)
         atomic_store_explicit(&t->utime_ns, t->utime_ns + (now - t->last_event_ns),
                               memory_order_relaxed);
-    t->last_event_ns = now;
+    __atomic_store_n(&t->last_event_ns, now, __ATOMIC_RELAXED);
     bool start = ev->type == PLATFORM_START;
     if (!start)
         t->regs_valid = t->regs_dirty = false;
@@ -232,7 +232,7 @@ static struct platform_action kernel_event(void *arg, const struct platform_even
     now = host_now_mono();
     atomic_store_explicit(&t->stime_ns, t->stime_ns + (now - t->last_event_ns),
                           memory_order_relaxed);
-    t->last_event_ns = now;
+    __atomic_store_n(&t->last_event_ns, now, __ATOMIC_RELAXED);
     current = NULL;
     if (t->regs_dirty) {
         platform_regs_set(t->pt, &t->regs);

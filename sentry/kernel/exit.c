@@ -277,7 +277,7 @@ static bool exit_leave_group(struct task *t)
             g->stop_count--;
         t->stop_pending = false;
     }
-    sigpending_flush(&t->pending);
+    sigpending_flush(g, &t->pending);
     list_del(&t->group_node);
     bool last = --g->nthreads == 0;
     struct task *waiting = g->exec_task;

@@ -58,28 +58,34 @@ void sigpending_init(struct sigpending *p)
     list_init(&p->queue);
 }
 
-static void sigqueue_free(struct sigqueue_entry *e)
+/* SIGHAND held, but for the last reference to the group. */
+static void sigqueue_free(struct thread_group *g, struct sigqueue_entry *e)
 {
+    if (e->counted)
+        g->sig_queued--;
     list_del(&e->node);
     kcache_free(sigqueue_entry, e);
 }
 
-void sigpending_flush(struct sigpending *p)
+void sigpending_flush(struct thread_group *g, struct sigpending *p)
 {
     while (!list_empty(&p->queue))
-        sigqueue_free(list_first_entry(&p->queue, struct sigqueue_entry, node));
+        sigqueue_free(g, list_first_entry(&p->queue, struct sigqueue_entry, node));
     p->set = 0;
 }
 
-static void sigpending_discard(struct sigpending *p, sigset64 which)
+static void sigpending_discard(struct thread_group *g, struct sigpending *p, sigset64 which)
 {
     if (!(p->set & which))
         return;
     struct sigqueue_entry *e, *n;
     list_for_each_entry_safe(e, n, &p->queue, node)
     {
-        if (which & sig_bit(e->info.si_signo))
-            sigqueue_free(e);
+        if (!(which & sig_bit(e->info.si_signo)))
+            continue;
+        if (e->timer) /* it may queue its next one */
+            posix_timer_signal_taken(e->timer, &e->info);
+        sigqueue_free(g, e);
     }
     p->set &= ~which;
 }
@@ -94,8 +100,7 @@ static void sigpending_purge_timer(struct thread_group *g, struct sigpending *p,
         if (e->timer != timer)
             continue;
         sig = e->info.si_signo;
-        g->sig_queued--;
-        sigqueue_free(e);
+        sigqueue_free(g, e);
     }
     if (!sig)
         return;
@@ -238,13 +243,13 @@ static void signal_prepare(struct thread_group *g, int sig)
                            sig_bit(LINUX_SIGTTIN) | sig_bit(LINUX_SIGTTOU);
     struct task *t;
     if (sig == LINUX_SIGCONT) {
-        sigpending_discard(&g->pending, stops);
-        list_for_each_entry(t, &g->tasks, group_node) sigpending_discard(&t->pending, stops);
+        sigpending_discard(g, &g->pending, stops);
+        list_for_each_entry(t, &g->tasks, group_node) sigpending_discard(g, &t->pending, stops);
         group_continue(g);
     } else if (stops & sig_bit(sig)) {
-        sigpending_discard(&g->pending, sig_bit(LINUX_SIGCONT));
+        sigpending_discard(g, &g->pending, sig_bit(LINUX_SIGCONT));
         list_for_each_entry(t, &g->tasks, group_node)
-            sigpending_discard(&t->pending, sig_bit(LINUX_SIGCONT));
+            sigpending_discard(g, &t->pending, sig_bit(LINUX_SIGCONT));
     }
 }
 
@@ -411,8 +416,7 @@ static void sigpending_take(struct thread_group *g, struct sigpending *p, int si
         *info = found->info;
         if (found->timer)
             posix_timer_signal_taken(found->timer, info);
-        g->sig_queued--;
-        sigqueue_free(found);
+        sigqueue_free(g, found);
     } else {
         memset(info, 0, sizeof(*info));
         info->si_signo = sig;
@@ -493,9 +497,9 @@ void signal_set_action(struct thread_group *g, int sig, const struct sigaction_k
         /* POSIX: pending instances of a signal that is now ignored are discarded. */
         if (signal_ignored(g, sh, sig)) {
             struct task *t;
-            sigpending_discard(&g->pending, sig_bit(sig));
+            sigpending_discard(g, &g->pending, sig_bit(sig));
             list_for_each_entry(t, &g->tasks, group_node)
-                sigpending_discard(&t->pending, sig_bit(sig));
+                sigpending_discard(g, &t->pending, sig_bit(sig));
         }
     }
     mutex_unlock(&sh->lock);

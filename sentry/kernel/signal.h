@@ -41,7 +41,7 @@ void sighand_put(struct sighand *sh);
 /* exec: handlers become default, ignored ones stay. */
 void sighand_reset(struct sighand *sh);
 void sigpending_init(struct sigpending *p);
-void sigpending_flush(struct sigpending *p);
+void sigpending_flush(struct thread_group *g, struct sigpending *p);
 
 /* Registers of the task in its event: fetched on first use. */
 struct arch_regs *task_regs(struct task *t);

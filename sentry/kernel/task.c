@@ -82,7 +82,7 @@ void group_put(struct thread_group *g)
 {
     if (!ref_put(&g->refs))
         return;
-    sigpending_flush(&g->pending);
+    sigpending_flush(g, &g->pending);
     sighand_put(g->sighand);
     if (g->old_sighand)
         sighand_put(g->old_sighand);

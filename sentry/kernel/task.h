@@ -230,7 +230,7 @@ struct task {
     /* accounting */
     u64 start_ns;
     _Atomic u64 utime_ns, stime_ns; /* approximations: guest time and sentry time */
-    u64 last_event_ns;              /* self */
+    u64 last_event_ns;              /* written by self; others read it with __atomic_load_n */
     _Atomic u64 nvcsw;
     _Atomic u64 minflt;
     _Atomic u64 mm_maxrss; /* bytes; kept when the mm has gone */
