@@ -71,7 +71,7 @@ static int init_stdio(struct task *t, const struct boot_config *cfg, char *why, 
             err = fd_replace(t, i, f, false);
         if (err < 0) {
             snprintf(why, n, "cannot pass descriptor %d to the program: %s", i, strerror(-err));
-            return err;
+            return -EINVAL;
         }
     }
     return 0;
@@ -217,7 +217,7 @@ int boot_init_image(struct task *t, const struct boot_config *cfg, char *why, si
     if (err) {
         snprintf(why, n, "cannot change to the working directory \"%s\": %s", p->cwd,
                  strerror(-err));
-        return err;
+        return -EINVAL; /* -ENOENT would say that there is no such program */
     }
     return init_program(t, p, why, n);
 }

@@ -192,7 +192,7 @@ int boot_mounts(struct task *t, const struct boot_config *cfg, char *why, size_t
         int err = i ? mount_one(t, m) : mount_root(t, m);
         if (err) {
             snprintf(why, n, "cannot mount %s in the sandbox: %s", m->destination, strerror(-err));
-            return err;
+            return -EINVAL; /* -ENOENT would say that there is no such program */
         }
     }
     for (size_t i = 0; i < cfg->nmounts; i++) {
@@ -200,7 +200,7 @@ int boot_mounts(struct task *t, const struct boot_config *cfg, char *why, size_t
         if (err) {
             snprintf(why, n, "cannot make %s read-only in the sandbox: %s",
                      cfg->mounts[i].destination, strerror(-err));
-            return err;
+            return -EINVAL;
         }
     }
     return 0;
