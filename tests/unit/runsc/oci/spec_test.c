@@ -64,7 +64,7 @@ Test(oci_spec, full_process)
     cr_assert(p->terminal && p->no_new_privs && p->has_caps);
     cr_assert_str_eq(p->args[2], "echo \"$HOME\"");
     cr_assert_str_eq(p->env[1], "HOME=/home/\xc3\xbc");
-    cr_assert_str_eq(p->cwd, "/work");
+    cr_assert_str_eq(p->cwd, "/srv");
     cr_assert(p->uid == 1000 && p->gid == 1001 && p->umask == 077);
     cr_assert(p->ngroups == 2 && p->groups[0] == 5 && p->groups[1] == 6);
     cr_assert_eq(p->caps_bounding,
