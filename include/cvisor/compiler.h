@@ -19,18 +19,18 @@
 #define container_of(ptr, type, member)                                                            \
     ((type *)((char *)(1 ? (ptr) : &((type *)0)->member) - offsetof(type, member)))
 
-#define MIN(a, b)                                                                                  \
+/* Names of their own, so that one may stand in another's arguments. */
+#define CV_PASTE_(a, b) a##b
+#define CV_PASTE(a, b) CV_PASTE_(a, b)
+#define CV_PICK_(op, a, b, x, y)                                                                   \
     ({                                                                                             \
-        __auto_type min_a_ = (a);                                                                  \
-        __auto_type min_b_ = (b);                                                                  \
-        min_a_ < min_b_ ? min_a_ : min_b_;                                                         \
+        __auto_type x = (a);                                                                       \
+        __auto_type y = (b);                                                                       \
+        x op y ? x : y;                                                                            \
     })
-#define MAX(a, b)                                                                                  \
-    ({                                                                                             \
-        __auto_type max_a_ = (a);                                                                  \
-        __auto_type max_b_ = (b);                                                                  \
-        max_a_ > max_b_ ? max_a_ : max_b_;                                                         \
-    })
+#define CV_PICK(op, a, b, n) CV_PICK_(op, a, b, CV_PASTE(pick_a_, n), CV_PASTE(pick_b_, n))
+#define MIN(a, b) CV_PICK(<, a, b, __COUNTER__)
+#define MAX(a, b) CV_PICK(>, a, b, __COUNTER__)
 
 /* Prints the message with a backtrace and ends the process. Never returns. platform/base/crash.c. */
 __noreturn void cv_panic(const char *file, int line, const char *fmt, ...) __printf(3, 4);

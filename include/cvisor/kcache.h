@@ -66,5 +66,9 @@ void kcache_census(void (*fn)(void *arg, const char *name, size_t size, size_t l
  * above which allocations return NULL (4 GiB unless set). */
 u64 kcache_usage(void);
 void kcache_set_limit(u64 bytes);
+#ifdef CV_DEBUG
+/* On average every n-th allocation fails; 0 = none. For tests of what happens then. */
+extern atomic_uint g_kcache_fail_every;
+#endif
 
 #endif

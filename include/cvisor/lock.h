@@ -69,12 +69,13 @@ void rwlock_wrlock_nested(struct rwlock *l);
  * task_block() instead.
  */
 struct cond {
-    atomic_uint seq; /* atomic */
+    atomic_uint seq;     /* atomic */
+    atomic_uint waiters; /* atomic: a signal without any makes no syscall */
 };
 
 #define COND_INIT                                                                                  \
     {                                                                                              \
-        0                                                                                          \
+        0, 0                                                                                       \
     }
 
 void cond_init(struct cond *c);
@@ -90,5 +91,7 @@ void lockdep_assert_none_held(const char *where);
 
 /* Host threads of the sentry itself (timers, notifiers, tracers). Detached; name up to 15 bytes. */
 int cv_thread_create(const char *name, void (*fn)(void *), void *arg);
+/* Each new thread calls it first. Set once, at start-up; NULL = none. */
+extern void (*cv_thread_hook)(void);
 
 #endif

@@ -102,6 +102,11 @@ void kcache_set_limit(u64 bytes)
     atomic_store_explicit(&g_limit, bytes, memory_order_relaxed);
 }
 
+u64 arena_cache_limit(void)
+{
+    return MAX(atomic_load_explicit(&g_limit, memory_order_relaxed) / 4, 64ull << 20);
+}
+
 void *arena_slab(struct kcache *c, size_t size)
 {
     size_t n = (size + CHUNK_SIZE - 1) >> CHUNK_SHIFT, first;
@@ -165,7 +170,7 @@ void *arena_alloc_large(size_t n, bool zero)
     bool dirty = false;
     char *p;
 
-    if (!charge(chunks << CHUNK_SHIFT))
+    if (kcache_fail() || !charge(chunks << CHUNK_SHIFT))
         return NULL;
     word_lock(&g_lock);
     i = take_free_locked(class, &dirty);

@@ -23,6 +23,15 @@ struct chunk {
 
 /* A new slab of at least size bytes, zeroed, all of it owned by c; NULL at the limit. */
 void *arena_slab(struct kcache *c, size_t size);
+/* Bytes that one cache may carve: slabs stay with their type, so that a guest that hoards objects of
+ * one kind must leave room for the others. */
+u64 arena_cache_limit(void);
+#ifdef CV_DEBUG
+/* True when this allocation is chosen to fail. */
+bool kcache_fail(void);
+#else
+#define kcache_fail() false
+#endif
 /* n in (0, KMALLOC_MAX]. zero: cleared. NULL at the limit. */
 void *arena_alloc_large(size_t n, bool zero);
 /* p came from arena_alloc_large; ch is its chunk. */

@@ -101,6 +101,8 @@ static void *take_fresh_locked(struct kcache *c)
         register_locked(c);
     if ((size_t)(c->fresh_end - c->fresh) < c->stride) {
         slab = c->stride <= CHUNK_SIZE / 8 ? CHUNK_SIZE : 4 * (size_t)c->stride;
+        if (c->total * c->stride > arena_cache_limit())
+            return NULL;
         p = arena_slab(c, slab);
         if (!p)
             return NULL;
@@ -125,12 +127,31 @@ static __no_asan void debug_check_free(struct kcache *c, const u8 *p)
 }
 #endif
 
+#ifdef CV_DEBUG
+atomic_uint g_kcache_fail_every;
+
+bool kcache_fail(void)
+{
+    static atomic_ullong count;
+    u64 n;
+    u32 every = atomic_load_explicit(&g_kcache_fail_every, memory_order_relaxed);
+
+    if (likely(!every))
+        return false;
+    n = atomic_fetch_add_explicit(&count, 1, memory_order_relaxed) * MARK;
+    n = (n ^ n >> 31 ^ g_key) * MARK;
+    return (n >> 33) % every == 0;
+}
+#endif
+
 /* zero: the whole object; else only the mark is cleared. */
 static inline void *alloc_from(struct kcache *c, bool zero)
 {
     bool fresh = false;
     void *p;
 
+    if (kcache_fail())
+        return NULL;
     word_lock(&c->lock);
     p = pop_free_locked(c);
     if (unlikely(!p)) {

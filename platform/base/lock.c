@@ -130,15 +130,19 @@ void rwlock_wrunlock(struct rwlock *l)
 void cond_init(struct cond *c)
 {
     atomic_init(&c->seq, 0);
+    atomic_init(&c->waiters, 0);
 }
 
 static int wait_seq(struct cond *c, struct mutex *m, u64 deadline_ns)
 {
-    u32 seq = atomic_load_explicit(&c->seq, memory_order_relaxed);
+    /* Before m is dropped: who changes the condition under m sees that we wait. */
+    atomic_fetch_add(&c->waiters, 1);
+    u32 seq = atomic_load(&c->seq);
     int err;
 
     mutex_unlock(m);
     err = host_futex_wait(&c->seq, seq, deadline_ns);
+    atomic_fetch_sub(&c->waiters, 1);
     mutex_lock(m);
     return err;
 }
@@ -156,12 +160,14 @@ int cond_timedwait(struct cond *c, struct mutex *m, u64 deadline_ns)
 
 void cond_signal(struct cond *c)
 {
-    atomic_fetch_add_explicit(&c->seq, 1, memory_order_relaxed);
-    host_futex_wake(&c->seq, 1);
+    atomic_fetch_add(&c->seq, 1);
+    if (atomic_load(&c->waiters))
+        host_futex_wake(&c->seq, 1);
 }
 
 void cond_broadcast(struct cond *c)
 {
-    atomic_fetch_add_explicit(&c->seq, 1, memory_order_relaxed);
-    host_futex_wake(&c->seq, INT_MAX);
+    atomic_fetch_add(&c->seq, 1);
+    if (atomic_load(&c->waiters))
+        host_futex_wake(&c->seq, INT_MAX);
 }

@@ -23,6 +23,8 @@ struct thread_start {
 
 KCACHE(thread_start);
 
+void (*cv_thread_hook)(void);
+
 static void *thread_main(void *p)
 {
     struct thread_start start = *(struct thread_start *)p;
@@ -31,6 +33,8 @@ static void *thread_main(void *p)
     kcache_free(thread_start, p);
     pthread_setname_np(pthread_self(), start.name);
     crash_thread_enter(altstack);
+    if (cv_thread_hook)
+        cv_thread_hook();
     start.fn(start.arg);
     crash_thread_exit();
     return NULL;
