@@ -102,6 +102,7 @@ int host_prctl(int op, u64 a, u64 b, u64 c, u64 d);
 int host_wait4(int pid, int *status, int options, void *rusage);
 int host_sched_yield(void);
 int host_sched_getaffinity(int pid, size_t len, void *mask);
+int host_sched_setaffinity(int pid, size_t len, const void *mask);
 int host_getcpu(u32 *cpu, u32 *node);
 __noreturn void host_exit_group(int status);
 int host_getrandom(void *buf, size_t n, u32 flags);

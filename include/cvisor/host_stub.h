@@ -9,17 +9,31 @@
 #include "cvisor/compiler.h"
 
 struct linux_sock_filter;
+struct linux_sigaction;
 
 /* The raw syscall: PEEKUSR stores through data. */
 long host_ptrace(int request, int tid, u64 addr, u64 data);
+
+/* Release of the host kernel: major << 8 | minor. */
+int host_kernel_version(void);
+/* User code may read and write FS.base and GS.base. */
+bool host_has_fsgsbase(void);
+
+/* A signal with a value, to one thread of a stub. -EAGAIN: too many are queued. */
+int host_signal_queue(int tgid, int tid, int sig, u64 value);
 
 /* Forks with a shared table of file descriptors (CLONE_FILES). The child gets 0; it shares no
  * memory, has one thread, and must not call libc functions that lock or allocate. */
 int host_fork_files(void);
 
+/* No SIGCHLD for stops of children. Only a thread that waits sees them; without this each would also
+ * interrupt the main thread. */
+int host_signal_no_child_stops(void);
+
 /* In the child. */
 /* LINUX_SIG_DFL or LINUX_SIG_IGN for one signal. */
 int host_signal_disposition(int sig, u64 handler);
+int host_signal_action(int sig, const struct linux_sigaction *sa);
 /* Empty mask of the calling thread. */
 int host_signal_unblock_all(void);
 /* Takes back the rseq area that libc registered for this thread; 0 also when there is none. */

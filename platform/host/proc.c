@@ -50,6 +50,11 @@ int host_sched_getaffinity(int pid, size_t len, void *mask)
     return (int)HOST_CALL(sched_getaffinity, pid, len, mask);
 }
 
+int host_sched_setaffinity(int pid, size_t len, const void *mask)
+{
+    return (int)HOST_CALL(sched_setaffinity, pid, len, mask);
+}
+
 int host_getcpu(u32 *cpu, u32 *node)
 {
     return (int)HOST_CALL(getcpu, cpu, node, NULL);

@@ -12,8 +12,10 @@
 #include "abi/linux/sched.h"
 #include "abi/linux/seccomp.h"
 #include "abi/linux/signal.h"
+#include "abi/linux/utsname.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/rseq.h>
 
@@ -27,10 +29,29 @@ int host_fork_files(void)
     return (int)HOST_CALL(clone, LINUX_CLONE_FILES | LINUX_SIGCHLD, 0, 0, 0, 0);
 }
 
+int host_signal_action(int sig, const struct linux_sigaction *sa)
+{
+    return (int)HOST_CALL(rt_sigaction, sig, sa, NULL, LINUX_SIGSET_SIZE);
+}
+
+int host_signal_queue(int tgid, int tid, int sig, u64 value)
+{
+    struct linux_siginfo si = {.si_signo = sig, .si_code = LINUX_SI_QUEUE};
+
+    si.rt.value.sival_ptr = value;
+    return (int)HOST_CALL(rt_tgsigqueueinfo, tgid, tid, sig, &si);
+}
+
 int host_signal_disposition(int sig, u64 handler)
 {
     struct linux_sigaction sa = {.handler = handler};
     return (int)HOST_CALL(rt_sigaction, sig, &sa, NULL, LINUX_SIGSET_SIZE);
+}
+
+int host_signal_no_child_stops(void)
+{
+    struct linux_sigaction sa = {.handler = LINUX_SIG_DFL, .flags = LINUX_SA_NOCLDSTOP};
+    return (int)HOST_CALL(rt_sigaction, LINUX_SIGCHLD, &sa, NULL, LINUX_SIGSET_SIZE);
 }
 
 int host_signal_unblock_all(void)
@@ -83,6 +104,26 @@ int host_drop_all_caps(void)
 int host_personality_reset(void)
 {
     return (int)HOST_CALL(personality, 0);
+}
+
+#define HWCAP2_FSGSBASE 2ul
+
+bool host_has_fsgsbase(void)
+{
+    return getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
+}
+
+int host_kernel_version(void)
+{
+    struct linux_utsname u;
+    char *end;
+    long r = HOST_CALL(uname, &u);
+
+    if (r < 0)
+        return (int)r;
+    unsigned long major = strtoul(u.release, &end, 10);
+    unsigned long minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+    return (int)((major & 0xff) << 8 | (minor & 0xff));
 }
 
 int host_seccomp_filter(const struct linux_sock_filter *insns, size_t n)
