@@ -178,7 +178,11 @@ static int run_leader(struct platform_as *as, struct arch_regs *regs)
 
     if (as->leader_reaped || atomic_load(&as->dead))
         return -ESRCH;
+    affinity_master_begin(as->pid);
     err = trace_run(as->pid, as->pid, regs, &status);
+    affinity_master_end();
+    if (err == -EFAULT)
+        as_kill(as, "a fault in the code of its leader");
     if (err < 0) {
         if (status && trace_is_gone(status))
             leader_gone(as, status);
@@ -200,9 +204,13 @@ static int clone_leader(int *pid)
     trace_stub_regs(&regs, ptrace_stub_syscall);
     regs.rax = LINUX_SYS_clone;
     regs.rdi = PTRACE_CLONE_PROCESS;
+    affinity_master_begin(g_ptrace.template_pid);
     err = trace_run(g_ptrace.template_pid, g_ptrace.template_pid, &regs, &status);
+    affinity_master_end();
+    if (err == -EFAULT)
+        host_kill(g_ptrace.template_pid, LINUX_SIGKILL);
     if (err < 0) {
-        if (status)
+        if (status && err != -EFAULT)
             template_gone(status);
         else
             poll_deaths();
@@ -386,6 +394,8 @@ static struct master_call *next_call(bool *refill)
 static void master_loop(void)
 {
     u64 refill_after = 0; /* when making spares has failed: not before this time */
+    u64 poll_at = 0;
+    u32 polled_bell = 0;
 
     for (;;) {
         u32 bell = atomic_load(&g_ptrace.bell);
@@ -403,8 +413,13 @@ static void master_loop(void)
             }
             refill_after = host_now_mono() + POLL_NS;
         }
-        poll_deaths();
-        host_futex_wait(&g_ptrace.bell, bell, host_now_mono() + POLL_NS);
+        u64 now = host_now_mono(), pause = affinity_tick(now);
+        if (pause == 0 || bell != polled_bell || now >= poll_at) {
+            poll_deaths();
+            polled_bell = bell;
+            poll_at = now + POLL_NS;
+        }
+        host_futex_wait(&g_ptrace.bell, bell, pause ? now + pause : poll_at);
     }
 }
 

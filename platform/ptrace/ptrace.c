@@ -74,8 +74,12 @@ static int ptrace_init(const struct platform_config *cfg, const struct platform_
     list_init(&g_ptrace.spares);
     list_init(&g_ptrace.calls);
     list_init(&g_ptrace.vcpus);
+    list_init(&g_ptrace.all_vcpus);
+    affinity_init();
 
-    int err = template_reserve();
+    int err = host_signal_no_child_stops();
+    if (err == 0)
+        err = template_reserve();
     if (err == 0)
         err = master_start(info);
     if (err < 0)
@@ -96,7 +100,12 @@ static void ptrace_shutdown(void)
 }
 
 /* A blocked vcpu keeps its host thread: there is no pool to refill. */
-static void ptrace_blocking(struct platform_thread *v)
+static void ptrace_about_to_block(struct platform_thread *v)
+{
+    affinity_block(v);
+}
+
+static void ptrace_done_blocking(struct platform_thread *v)
 {
 }
 
@@ -118,6 +127,6 @@ const struct platform_ops g_platform_ptrace = {
     .fp_get = ptrace_fp_get,
     .fp_set = ptrace_fp_set,
     .single_step = ptrace_single_step,
-    .about_to_block = ptrace_blocking,
-    .done_blocking = ptrace_blocking,
+    .about_to_block = ptrace_about_to_block,
+    .done_blocking = ptrace_done_blocking,
 };

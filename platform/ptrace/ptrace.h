@@ -80,14 +80,24 @@ enum vcpu_flags {
 
 /* A vcpu. Everything without a label is private to its host thread. */
 struct platform_thread {
-    struct platform_as *as; /* holds a reference; set by the creator before the wake-up */
-    int tid;                /* stub thread; 0 = none. Changed under lock */
-    int pid;                /* its process. Changed under lock */
-    struct mutex lock;      /* LEAF: against a kick that would hit a former stub thread */
-    atomic_uint flags;      /* enum vcpu_flags */
-    void *task;             /* set by the creator */
-    atomic_uint assigned;   /* futex: 1 = as, tid and task are there, 2 = leave */
-    struct list_head link;  /* of the free vcpus: g_ptrace.lock */
+    struct platform_as *as;    /* holds a reference; set by the creator before the wake-up */
+    int tid;                   /* stub thread; 0 = none. Changed under lock */
+    int pid;                   /* its process. Changed under lock */
+    struct mutex lock;         /* LEAF: against a kick that would hit a former stub thread */
+    atomic_uint flags;         /* enum vcpu_flags */
+    void *task;                /* set by the creator */
+    atomic_uint assigned;      /* futex: 1 = as, tid and task are there, 2 = leave */
+    struct list_head link;     /* of the free vcpus: g_ptrace.lock */
+    struct list_head all_link; /* of all vcpus: g_ptrace.lock */
+
+    int host_tid;        /* of the host thread; set before it is in all_vcpus */
+    atomic_int cpu;      /* the host thread is pinned there; -1 = not. Written by itself */
+    atomic_int stub_cpu; /* the same of the stub thread */
+    atomic_uint hint;    /* affinity.c: of the master */
+    atomic_uint stops;   /* count of resumes; written by the host thread */
+    u32 streak;          /* affinity.c: stops since the pair floats */
+    u32 seen_stops;      /* private to the master */
+    u32 pinned_ticks;    /* private to the master */
 
     enum platform_event_type event; /* that is being handled */
     u64 nr;                         /* SYSCALL: number */
@@ -114,6 +124,7 @@ struct ptrace_global {
     struct list_head calls;     /* of the master; lock */
     struct list_head vcpus;     /* free ones; lock */
     u32 nvcpus;                 /* lock */
+    struct list_head all_vcpus; /* whose host threads live; lock */
     struct platform_as **slots; /* by slot; written by the master under lock */
     u32 nslots;                 /* slots ever used; lock */
 
@@ -171,6 +182,16 @@ int master_start(struct platform_info *info);
 int master_call(struct master_call *call);
 void master_call_async(struct master_call *call);
 void master_ring(void);
+
+/* affinity.c */
+void affinity_init(void);
+void affinity_attach(struct platform_thread *v, int tid);
+void affinity_detach(struct platform_thread *v);
+void affinity_block(struct platform_thread *v);
+void affinity_settle(struct platform_thread *v);
+void affinity_master_begin(int tid);
+void affinity_master_end(void);
+u64 affinity_tick(u64 now);
 
 /* as.c */
 int ptrace_as_create(struct platform_as **out);

@@ -210,6 +210,10 @@ static bool run(struct platform_thread *v, struct platform_event *ev)
     int status;
 
     v->step = false;
+    if (unlikely(atomic_load(&v->cpu) < 0 || atomic_load(&v->hint)))
+        affinity_settle(v);
+    atomic_store_explicit(&v->stops, atomic_load_explicit(&v->stops, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
     do {
         if (host_ptrace(request, v->tid, 0, 0) < 0)
             return false;

@@ -28,10 +28,17 @@ static void forget_thread(struct platform_thread *v)
 
 void vcpu_died(struct platform_thread *v)
 {
-    if (!atomic_exchange(&v->as->dead, true)) {
-        host_kill(v->as->pid, LINUX_SIGKILL); /* when only this thread is lost: it does not work */
-        master_ring();                        /* to see the end of the leader */
-    }
+    bool first = !atomic_exchange(&v->as->dead, true);
+
+    /*
+     * When only this thread is lost: it does not work. Also when another thread has said that it is
+     * dead: it may not have killed it yet, and the thread that is continued below must never again
+     * reach guest code, which would run untraced syscalls.
+     */
+    if (first || v->tid)
+        host_kill(v->as->pid, LINUX_SIGKILL);
+    if (first)
+        master_ring(); /* to see the end of the leader */
     if (v->tid) {
         trace_reap(v->tid);
         forget_thread(v);
@@ -45,8 +52,11 @@ int vcpu_run_stub(struct platform_thread *v, struct arch_regs *regs)
 
     regs_load(v);
     v->dirty = true;
-    if (v->tid && trace_run(v->pid, v->tid, regs, &status) == 0)
+    int err = v->tid ? trace_run(v->pid, v->tid, regs, &status) : -ESRCH;
+    if (err == 0)
         return 0;
+    if (err == -EFAULT) /* the guest's doing: protection keys */
+        as_kill(v->as, "a fault in stub code");
     vcpu_died(v);
     return -ESRCH;
 }
@@ -54,8 +64,8 @@ int vcpu_run_stub(struct platform_thread *v, struct arch_regs *regs)
 /* Takes over a stub thread that nobody traces. */
 static int attach_thread(struct platform_thread *v, struct platform_as *as, int tid)
 {
+    affinity_attach(v, tid);
     int err = trace_attach(as->pid, tid);
-
     if (err < 0)
         return err;
     mutex_lock(&v->lock);
@@ -127,6 +137,10 @@ static void vcpu_main(void *arg)
     struct platform_thread *v = arg;
 
     t_vcpu = v;
+    v->host_tid = host_gettid();
+    mutex_lock(&g_ptrace.lock);
+    list_add(&v->all_link, &g_ptrace.all_vcpus);
+    mutex_unlock(&g_ptrace.lock);
     for (;;) {
         u32 state = atomic_load(&v->assigned);
         if (state == UNASSIGNED) {
@@ -140,12 +154,16 @@ static void vcpu_main(void *arg)
         vcpu_run_guest(v);
         struct platform_as *as = v->as;
         release_thread(v);
+        affinity_detach(v);
         v->as = NULL;
         v->task = NULL;
         ptrace_as_put(as);
         if (!keep_free(v))
             break;
     }
+    mutex_lock(&g_ptrace.lock);
+    list_del(&v->all_link);
+    mutex_unlock(&g_ptrace.lock);
     t_vcpu = NULL;
     kcache_free(platform_thread, v);
 }
@@ -168,6 +186,8 @@ static struct platform_thread *vcpu_get(void)
         return NULL;
     mutex_init(&v->lock, LOCK_LEAF);
     list_init(&v->link);
+    atomic_init(&v->cpu, -1);
+    atomic_init(&v->stub_cpu, -1);
     if (cv_thread_create("vcpu", vcpu_main, v) < 0) {
         kcache_free(platform_thread, v);
         return NULL;

@@ -95,7 +95,8 @@ void trace_stub_regs(struct arch_regs *regs, const char *label)
     regs->orig_rax = ~0ull; /* no syscall to restart */
 }
 
-/* A fault in stub code is our own defect or the host's: the stub can't go on. */
+/* A fault in stub code is our own defect, the host's, or the guest's who has taken the stub's memory
+ * from it (PKRU): the stub can't go on. */
 static bool is_stub_fault(int tid, int sig)
 {
     struct linux_siginfo si;
@@ -117,7 +118,8 @@ static bool at_int3(u64 rip)
 }
 
 /*
- * Runs stub code in a stopped thread up to its int3: regs in, regs out. The kick signal that may
+ * Runs stub code in a stopped thread up to its int3: regs in, regs out. -EFAULT: a fault in it; the
+ * thread is stopped, and must be ended. The kick signal that may
  * arrive meanwhile is dropped: whoever sent it has set VCPU_INTR too.
  */
 int trace_run(int pid, int tid, struct arch_regs *regs, int *status)
@@ -140,8 +142,7 @@ int trace_run(int pid, int tid, struct arch_regs *regs, int *status)
         if ((*status >> 16) == 0 && is_stub_fault(tid, LINUX_WSTOPSIG(*status))) {
             log_error("ptrace: signal %d in the code of stub %d, thread %d",
                       LINUX_WSTOPSIG(*status), pid, tid);
-            host_kill(pid, LINUX_SIGKILL);
-            continue;
+            return -EFAULT;
         }
         trace_absorb(pid, *status);
     }

@@ -20,6 +20,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The backend to test: defined before this is included. */
+#ifndef TOY_PLATFORM
+#define TOY_PLATFORM "ptrace"
+#endif
+
 #define TOY_FILE_SIZE (16ul << 20)
 #define TOY_CODE 0x400000ul   /* guest: read and execute, file offset 0 */
 #define TOY_DATA 0x10000000ul /* guest: read and write, file offset TOY_DATA_OFF */
@@ -87,7 +92,7 @@ static const struct platform_kernel_ops toy_kops = {.event = toy_event, .stub_di
 /* Guest code between two labels goes to TOY_CODE. */
 static inline void toy_init(const char *begin, const char *end)
 {
-    struct platform_config cfg = {.name = "ptrace", .template_pidfd = -1};
+    struct platform_config cfg = {.name = TOY_PLATFORM, .template_pidfd = -1};
     char why[256];
 
     host_safecopy_init();
