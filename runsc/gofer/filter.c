@@ -52,6 +52,9 @@ struct filter_rule {
 
 #define THREAD_FLAGS                                                                               \
     (LINUX_CLONE_VM | LINUX_CLONE_FS | LINUX_CLONE_FILES | LINUX_CLONE_SIGHAND | LINUX_CLONE_THREAD)
+#define NAMESPACE_FLAGS                                                                            \
+    (LINUX_CLONE_NEWNS | LINUX_CLONE_NEWCGROUP | LINUX_CLONE_NEWUTS | LINUX_CLONE_NEWIPC |         \
+     LINUX_CLONE_NEWUSER | LINUX_CLONE_NEWPID | LINUX_CLONE_NEWNET)
 
 static const struct filter_rule g_rules[] = {
     /* the connection */
@@ -98,7 +101,7 @@ static const struct filter_rule g_rules[] = {
     /* threads and memory of our own */
     ALLOW(futex, "locks"),
     ALLOW_IF(clone, "more threads while one of them waits for a disk",
-             ARG_BITS(0, THREAD_FLAGS, THREAD_FLAGS)),
+             ARG_BITS(0, THREAD_FLAGS | NAMESPACE_FLAGS, THREAD_FLAGS)),
     ALLOW(set_robust_list, "start of a thread"),
     ALLOW(rseq, "start and end of a thread"),
     ALLOW(set_tid_address, "start of a thread"),

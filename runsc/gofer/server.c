@@ -3,6 +3,7 @@
 #include "runsc/gofer/server.h"
 
 #include "abi/linux/fcntl.h"
+#include "abi/linux/mount.h"
 #include "cvisor/host.h"
 #include "cvisor/host_setup.h"
 #include "cvisor/kcache.h"
@@ -10,14 +11,32 @@
 
 #include <errno.h>
 
+/* /proc/self/fd as a mount of its own: ".." ends there, so that not even a gofer that is no longer
+ * ours gets at the rest of /proc. */
+static int open_procfd(void)
+{
+    struct linux_mount_attr attr = {
+        .attr_set = LINUX_MOUNT_ATTR_RDONLY | LINUX_MOUNT_ATTR_NOSUID | LINUX_MOUNT_ATTR_NODEV |
+                    LINUX_MOUNT_ATTR_NOEXEC,
+    };
+    int fd = host_open_tree(LINUX_AT_FDCWD, "/proc/self/fd", LINUX_OPEN_TREE_CLONE);
+    int r = fd < 0 ? fd : host_mount_setattr(fd, 0, &attr);
+
+    if (r < 0 && fd >= 0)
+        host_close(fd);
+    return r < 0 ? r : fd;
+}
+
 int gofer_prepare(struct error *e)
 {
     int fd;
 
     if (g_gofer_procfd >= 0)
         return 0;
-    fd = host_openat(LINUX_AT_FDCWD, "/proc/self/fd",
-                     LINUX_O_PATH | LINUX_O_DIRECTORY | LINUX_O_CLOEXEC, 0);
+    fd = open_procfd();
+    if (fd < 0) /* without privileges, as in tests */
+        fd = host_openat(LINUX_AT_FDCWD, "/proc/self/fd",
+                         LINUX_O_PATH | LINUX_O_DIRECTORY | LINUX_O_CLOEXEC, 0);
     if (fd < 0)
         return error_set(e, fd, "cannot open /proc/self/fd for the gofer (is /proc mounted?)");
     g_gofer_procfd = fd;

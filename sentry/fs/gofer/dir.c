@@ -66,6 +66,7 @@ static int dir_create(struct inode *dir, struct dentry *d, u32 mode)
     struct owner o = new_owner(dir, mode);
     struct gofer_inode *gi;
     struct p9c_opened op;
+    struct linux_stat st;
     u32 fid;
     int rc = dir_fid(dir, &fid);
 
@@ -74,7 +75,8 @@ static int dir_create(struct inode *dir, struct dentry *d, u32 mode)
                         &op);
     if (rc < 0)
         return rc;
-    if (!LINUX_S_ISREG(op.attr.mode))
+    if (!LINUX_S_ISREG(op.attr.mode) ||
+        (op.hostfd >= 0 && (host_fstat(op.hostfd, &st) < 0 || !LINUX_S_ISREG(st.st_mode))))
         rc = p9c_garbage(client_of(dir), "created something else");
     if (rc == 0)
         rc = made(dir, d, &op.attr, &gi);

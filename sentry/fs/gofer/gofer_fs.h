@@ -18,7 +18,7 @@
 #include "sentry/mm/mm.h"
 #include "sentry/vfs/vfs.h"
 
-#define GOFER_TABLE_SIZE 1024u
+#define GOFER_TABLE_SIZE 2048u
 #define GOFER_DENTRIES_MAX 4096u
 #define GOFER_IDLE_FDS_MAX 128u            /* files whose host descriptors stay open unused */
 #define GOFER_LISTING_BYTES_MAX (1u << 20) /* of cached listings */
@@ -129,6 +129,10 @@ int gofer_place_begin(struct gofer_inode *gi, u32 *fid, struct p9_names *names);
 void gofer_place_end(struct gofer_inode *gi);
 /* A fid of its own that stays. */
 int gofer_inode_fid_ensure(struct gofer_inode *gi);
+/* One message of a directory's listing, as p9c_readdir. A directory without a fid gets it in the same round
+ * trip. */
+int gofer_inode_readdir(struct gofer_inode *gi, u64 *next,
+                        int (*fn)(void *arg, const struct p9_dirent *d), void *arg);
 /* Its fid, for a moment: give it back. */
 int gofer_inode_fid_get(struct gofer_inode *gi, u32 *fid);
 void gofer_inode_fid_put(struct gofer_inode *gi, u32 fid);

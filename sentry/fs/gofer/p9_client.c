@@ -60,16 +60,16 @@ static bool slot_fit(struct p9c_slot *s, size_t size)
     return true;
 }
 
-struct p9c_slot *p9c_slot_get(struct p9_client *c, size_t size)
+static struct p9c_slot *slot_get(struct p9_client *c, size_t size, bool block)
 {
     struct p9c_slot *s = NULL;
 
     if (size > c->msize)
         return NULL;
     mutex_lock(&c->lock);
-    while (!c->free_slots && !atomic_load(&c->dead))
+    while (block && !c->free_slots && !atomic_load(&c->dead))
         cond_wait(&c->slot_freed, &c->lock);
-    if (!atomic_load(&c->dead)) {
+    if (c->free_slots && !atomic_load(&c->dead)) {
         s = c->free_slots;
         c->free_slots = s->next_free;
         s->sent = s->done = false;
@@ -81,6 +81,16 @@ struct p9c_slot *p9c_slot_get(struct p9_client *c, size_t size)
         return NULL;
     }
     return s;
+}
+
+struct p9c_slot *p9c_slot_get(struct p9_client *c, size_t size)
+{
+    return slot_get(c, size, true);
+}
+
+struct p9c_slot *p9c_slot_try(struct p9_client *c, size_t size)
+{
+    return slot_get(c, size, false);
 }
 
 void p9c_slot_put(struct p9_client *c, struct p9c_slot *s)
@@ -257,7 +267,7 @@ static int slot_send(struct p9_client *c, struct p9c_slot *s, size_t len)
     return done == len ? 0 : -EIO;
 }
 
-int p9c_call(struct p9_client *c, struct p9c_slot *s, enum p9_type rtype)
+int p9c_send(struct p9_client *c, struct p9c_slot *s)
 {
     size_t len = p9_end(&s->out);
     int rc;
@@ -269,11 +279,15 @@ int p9c_call(struct p9_client *c, struct p9c_slot *s, enum p9_type rtype)
     s->sent = true; /* its answer may be read by another thread at once */
     mutex_unlock(&c->lock);
     rc = slot_send(c, s, len);
-    if (rc < 0) {
+    if (rc < 0)
         client_die(c, "cannot send");
-        return rc;
-    }
-    rc = slot_wait(c, s);
+    return rc;
+}
+
+int p9c_wait(struct p9_client *c, struct p9c_slot *s, enum p9_type rtype)
+{
+    int rc = slot_wait(c, s);
+
     if (rc < 0)
         return rc;
     if (s->type == rtype)
@@ -286,6 +300,13 @@ int p9c_call(struct p9_client *c, struct p9c_slot *s, enum p9_type rtype)
         return -(int)m.ecode;
     }
     return p9c_garbage(c, "answer of the wrong type");
+}
+
+int p9c_call(struct p9_client *c, struct p9c_slot *s, enum p9_type rtype)
+{
+    int rc = p9c_send(c, s);
+
+    return rc < 0 ? rc : p9c_wait(c, s, rtype);
 }
 
 /* --- life --- */

@@ -77,6 +77,10 @@ struct p9c_walk {
     u16 n;
     int err;      /* out: 0, or -errno of the first component that was not walked */
     char *target; /* out: kmalloc'ed, when the last one walked is a symbolic link, else NULL */
+    /* in: a request that is sent right behind this one, before its answer; NULL = none. The server
+     * takes requests in order, so it may use newfid. */
+    struct p9c_slot *behind;
+    bool behind_sent; /* out */
 };
 int p9c_walk(struct p9_client *c, u32 fid, struct p9c_walk *w);
 
@@ -102,6 +106,11 @@ int p9c_fsync(struct p9_client *c, u32 fid, bool data_only);
  * fn's name is not NUL-terminated; its -errno ends the call. */
 int p9c_readdir(struct p9_client *c, u32 fid, u64 offset, u64 *next,
                 int (*fn)(void *arg, const struct p9_dirent *d), void *arg);
+/* The same in two halves, for p9c_walk.behind. begin: NULL = do it the other way. end: always, gives the
+ * slot back; sent: p9c_walk.behind_sent. */
+struct p9c_slot *p9c_readdir_begin(struct p9_client *c, u32 fid, u64 offset);
+int p9c_readdir_end(struct p9_client *c, struct p9c_slot *s, bool sent, u64 *next,
+                    int (*fn)(void *arg, const struct p9_dirent *d), void *arg);
 /* Value (name "" = list of names) into buf[n]; n = 0 asks for the size. */
 ssize_t p9c_getxattr(struct p9_client *c, u32 fid, const char *name, void *buf, size_t n);
 int p9c_setxattr(struct p9_client *c, u32 fid, const char *name, const void *value, size_t n,
@@ -118,7 +127,11 @@ void p9c_clunk(struct p9_client *c, u32 fid, bool now);
 /* Blocks while all are in use. NULL when the connection is dead or memory is short. The request
  * has room for size bytes. */
 struct p9c_slot *p9c_slot_get(struct p9_client *c, size_t size);
-/* Sends slot->out and waits for an answer of that type. */
+/* Does not block: a second one for a thread that has one already. NULL also when none is free. */
+struct p9c_slot *p9c_slot_try(struct p9_client *c, size_t size);
+/* Sends slot->out; waits for an answer of that type; both. */
+int p9c_send(struct p9_client *c, struct p9c_slot *s);
+int p9c_wait(struct p9_client *c, struct p9c_slot *s, enum p9_type rtype);
 int p9c_call(struct p9_client *c, struct p9c_slot *s, enum p9_type rtype);
 void p9c_slot_put(struct p9_client *c, struct p9c_slot *s);
 /* The server sent nonsense: kills the connection, returns -EIO. */

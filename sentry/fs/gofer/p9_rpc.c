@@ -107,6 +107,7 @@ int p9c_walk(struct p9_client *c, u32 fid, struct p9c_walk *w)
     w->n = 0;
     w->err = 0;
     w->target = NULL;
+    w->behind_sent = false;
     if (!s)
         return -EIO;
     p9_begin(&s->out, P9_TXWALK, s->tag);
@@ -116,7 +117,11 @@ int p9c_walk(struct p9_client *c, u32 fid, struct p9c_walk *w)
     p9_put_u16(&s->out, w->names.n);
     for (u16 i = 0; i < w->names.n; i++)
         p9_put_str(&s->out, &w->names.v[i]);
-    rc = p9c_call(c, s, P9_RXWALK);
+    rc = p9c_send(c, s);
+    if (rc == 0 && w->behind)
+        w->behind_sent = p9c_send(c, w->behind) == 0;
+    if (rc == 0)
+        rc = p9c_wait(c, s, P9_RXWALK);
     if (rc == 0) {
         rc = walk_decode(c, s, w);
         bound = rc == -ENOMEM && w->err == 0 ? w->newfid : P9_NOFID;
@@ -297,21 +302,47 @@ int p9c_fsync(struct p9_client *c, u32 fid, bool data_only)
     return RPC(c, NAME_SIZE, tfsync, TFSYNC, &t, rfsync, RFSYNC, &r);
 }
 
+static void readdir_encode(struct p9c_slot *s, u32 fid, u64 offset)
+{
+    struct p9_txreaddir t = {.fid = fid, .offset = offset, .count = 128u << 10};
+
+    p9_begin(&s->out, P9_TXREADDIR, s->tag);
+    p9_put_txreaddir(&s->out, &t);
+}
+
+struct p9c_slot *p9c_readdir_begin(struct p9_client *c, u32 fid, u64 offset)
+{
+    struct p9c_slot *s = p9c_slot_try(c, NAME_SIZE);
+
+    if (s)
+        readdir_encode(s, fid, offset);
+    return s;
+}
+
 int p9c_readdir(struct p9_client *c, u32 fid, u64 offset, u64 *next,
                 int (*fn)(void *arg, const struct p9_dirent *d), void *arg)
 {
-    struct p9_txreaddir t = {.fid = fid, .offset = offset, .count = 128u << 10};
-    struct p9_rxreaddir r;
-    struct p9_reader in;
-    struct p9_dirent d;
     struct p9c_slot *s = p9c_slot_get(c, NAME_SIZE);
-    int rc, n = 0;
+    int rc;
 
     if (!s)
         return -EIO;
-    p9_begin(&s->out, P9_TXREADDIR, s->tag);
-    p9_put_txreaddir(&s->out, &t);
-    rc = p9c_call(c, s, P9_RXREADDIR);
+    readdir_encode(s, fid, offset);
+    rc = p9c_send(c, s);
+    if (rc == 0)
+        return p9c_readdir_end(c, s, true, next, fn, arg);
+    p9c_slot_put(c, s);
+    return rc;
+}
+
+int p9c_readdir_end(struct p9_client *c, struct p9c_slot *s, bool sent, u64 *next,
+                    int (*fn)(void *arg, const struct p9_dirent *d), void *arg)
+{
+    struct p9_rxreaddir r;
+    struct p9_reader in;
+    struct p9_dirent d;
+    int rc = sent ? p9c_wait(c, s, P9_RXREADDIR) : -EIO, n = 0;
+
     if (rc == 0 && !p9_get_rxreaddir(&s->in, &r))
         rc = p9c_garbage(c, "malformed rxreaddir");
     if (rc == 0) {

@@ -96,6 +96,40 @@ int gofer_inode_fid_ensure(struct gofer_inode *gi)
     return rc;
 }
 
+int gofer_inode_readdir(struct gofer_inode *gi, u64 *next,
+                        int (*fn)(void *arg, const struct p9_dirent *d), void *arg)
+{
+    struct gofer_fs *gfs = gofer_inode_fs(gi);
+    struct gofer_inode *end = NULL;
+    struct p9c_walk w = {0};
+    u32 base;
+    int rc = 0, rc_dir = 0;
+
+    if (*next == 0 && atomic_load(&gi->fid) == P9_NOFID) {
+        rwlock_rdlock(&gfs->place_lock);
+        rc = chain_locked(gi, &base, &w.names, &end);
+        if (rc == 0 && w.names.n > 0 && end == gi) {
+            w.newfid = p9c_fid_alloc(gfs->client);
+            w.behind = p9c_readdir_begin(gfs->client, w.newfid, 0);
+            rc = p9c_walk(gfs->client, base, &w);
+            kfree(w.target);
+            if (rc == 0)
+                rc = w.err;
+            if (rc == 0)
+                fid_install(gi, w.newfid);
+            else
+                p9c_fid_free(gfs->client, w.newfid);
+        }
+        rwlock_rdunlock(&gfs->place_lock);
+        if (w.behind)
+            rc_dir = p9c_readdir_end(gfs->client, w.behind, w.behind_sent, next, fn, arg);
+        if (rc < 0 || w.behind)
+            return rc < 0 ? rc : rc_dir;
+    }
+    rc = gofer_inode_fid_ensure(gi);
+    return rc < 0 ? rc : p9c_readdir(gfs->client, atomic_load(&gi->fid), *next, next, fn, arg);
+}
+
 int gofer_place_begin(struct gofer_inode *gi, u32 *fid, struct p9_names *names)
 {
     struct gofer_fs *gfs = gofer_inode_fs(gi);

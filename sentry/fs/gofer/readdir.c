@@ -140,19 +140,15 @@ static int listing_fetch(struct dentry *dir, struct gofer_listing **out)
     struct gofer_inode *gi = gofer_inode_of(dentry_inode(dir));
     struct fetch f = {.gfs = gofer_inode_fs(gi), .l = kcache_alloc(gofer_listing)};
     u64 offset = 0;
-    u32 fid;
     int rc;
 
     if (!f.l)
         return -ENOMEM;
     ref_init(&f.l->refs);
     f.attrs = kmalloc(GOFER_PREFETCH_MAX * sizeof(*f.attrs)); /* NULL: no prefetch */
-    rc = gofer_inode_fid_get(gi, &fid);
-    if (rc == 0) {
-        do
-            rc = p9c_readdir(f.gfs->client, fid, offset, &offset, fetch_entry, &f);
-        while (rc > 0);
-    }
+    do
+        rc = gofer_inode_readdir(gi, &offset, fetch_entry, &f);
+    while (rc > 0);
     if (rc == 0 && f.attrs)
         prefetch(dir, &f);
     kfree(f.attrs);
