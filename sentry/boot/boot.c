@@ -70,6 +70,7 @@ int sentry_boot_platform(const struct boot_config *cfg, char *why, size_t n)
 {
     struct platform_config pc = {.name = cfg->platform, .template_pidfd = -1};
     host_safecopy_init();
+    vdso_clock_prepare();
     cpus_init();
     int err = memory_file_init(cfg->memory_limit ? cfg->memory_limit : MEMORY_LIMIT_DEFAULT);
     if (err) {

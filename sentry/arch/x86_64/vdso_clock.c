@@ -25,7 +25,7 @@ struct sample {
     u64 tsc, mono;
 };
 
-/* Written by vdso_clock_init, then by the update thread only. */
+/* Written by vdso_clock_prepare and vdso_clock_init, then by the update thread only. */
 static struct {
     volatile struct vdso_params *params;
     struct sample last; /* host's clock at the last update */
@@ -163,6 +163,11 @@ static void update_thread(void *arg)
     log_warn("the TSC is not usable any more: clocks are syscalls from now on");
 }
 
+void vdso_clock_prepare(void)
+{
+    g_clock.last = take_sample();
+}
+
 int vdso_clock_init(struct vdso_params *params)
 {
     struct linux_timespec res = {0};
@@ -176,7 +181,8 @@ int vdso_clock_init(struct vdso_params *params)
     }
     if (host_clock_getres(LINUX_CLOCK_MONOTONIC_COARSE, &res) == 0 && !res.tv_sec)
         params->coarse_res = (u64)res.tv_nsec;
-    g_clock.last = take_sample();
+    if (!g_clock.last.mono)
+        g_clock.last = take_sample();
     do {
         now = take_sample();
     } while (now.mono - g_clock.last.mono < UPDATE_FIRST);
