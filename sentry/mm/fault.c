@@ -206,14 +206,9 @@ static enum mm_fault cow_copy_range(struct mm_op *op, struct vma *vma, struct pm
         memory_file_put((u64)off, end - start);
         return MM_FAULT_BUS;
     }
-    if (pma_isolate(op->mm, start, end) < 0) {
-        memory_file_put((u64)off, end - start);
-        return MM_FAULT_OOM;
-    }
-    pma_kill(op, pma_find(op->mm, start));
     proto.off = (u64)off;
     proto.eff = pma_effective(&proto, vma);
-    return pma_add(op, &proto, true) < 0 ? MM_FAULT_OOM : MM_FAULT_OK;
+    return pma_replace(op, &proto) < 0 ? MM_FAULT_OOM : MM_FAULT_OK;
 }
 
 static enum mm_fault cow_break(struct mm_op *op, struct vma *vma, struct pma *p, u64 page)

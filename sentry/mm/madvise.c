@@ -105,10 +105,7 @@ static int advise_remove(struct mm *mm, u64 start, u64 end)
         err = next_remove(mm, &start, end, &f, &off, &len);
         if (err || !f)
             continue;
-        err = -EOPNOTSUPP;
-        if (f->ops->fallocate)
-            err = f->ops->fallocate(f, LINUX_FALLOC_FL_PUNCH_HOLE | LINUX_FALLOC_FL_KEEP_SIZE,
-                                    (s64)off, (s64)len);
+        err = vfs_fallocate(f, LINUX_FALLOC_FL_PUNCH_HOLE | LINUX_FALLOC_FL_KEEP_SIZE, off, len);
         file_put(f);
     }
     return err;

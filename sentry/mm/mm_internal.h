@@ -81,8 +81,10 @@ static inline u32 prot_to_platform(u32 prot)
 }
 u32 pma_effective(const struct pma *p, const struct vma *vma);
 /* Copies proto into a new pma, or extends a neighbour; queues MAP. Consumes the range reference
- * (also on failure: -ENOMEM). The range has no pma. */
+ * (also on failure: -ENOMEM, and UNMAP is queued instead). The range has no pma. */
 int pma_add(struct mm_op *op, const struct pma *proto, bool map);
+/* The same in the place of (a part of) one pma that covers it. On failure that one stays. */
+int pma_replace(struct mm_op *op, const struct pma *proto);
 int pma_split(struct mm *mm, u64 at);
 /* Splits at both ends. */
 int pma_isolate(struct mm *mm, u64 start, u64 end);

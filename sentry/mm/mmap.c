@@ -107,6 +107,12 @@ static s64 mmap_locked(struct mm_op *op, const struct mmap_args *a, struct vma *
     err = check_new(mm, a, start);
     if (!err && a->fixed)
         err = vma_isolate(mm, start, end);
+    if (!err && a->fixed) {
+        /* So that pma_remove() can't fail once the old vmas are gone. */
+        rwlock_wrlock(&mm->pma_lock);
+        err = pma_isolate(mm, start, end);
+        rwlock_wrunlock(&mm->pma_lock);
+    }
     if (err)
         return err;
     if (a->fixed)

@@ -56,7 +56,11 @@ static int move_pmas(struct mm_op *op, u64 old, u64 len, u64 new)
 
         mm_op_queue(op, &mo);
     }
-    mm_op_flush(op);
+    /* Refused: the stub may see them at the old place for ever, so they must never be recycled. */
+    if (mm_op_flush(op) < 0)
+        for (p = pma_of(rangetree_lower(&mm->pmas, new)); p && p->node.start < new + len;
+             p = pma_of(rangetree_next(&p->node)))
+            p->backing->ops->range_get(p->backing, p->off, p->node.end - p->node.start);
     pma_merge_range(mm, new, new + len);
     return 0;
 }

@@ -178,6 +178,12 @@ int pma_add(struct mm_op *op, const struct pma *proto, bool map)
     } else {
         p = kcache_alloc(pma);
         if (!p) {
+            struct platform_mapop mo = {
+                .type = PLATFORM_UNMAP, .addr = proto->node.start, .len = pma_len(proto)};
+
+            /* What it was to replace is dead already: the stub must lose sight of it. */
+            if (map)
+                mm_op_queue(op, &mo);
             proto->backing->ops->range_put(proto->backing, proto->off, pma_len(proto));
             return -ENOMEM;
         }
@@ -220,6 +226,28 @@ void pma_kill(struct mm_op *op, struct pma *p)
     rangetree_remove(&op->mm->pmas, &p->node);
     p->node.parent = op->dead_pmas ? &op->dead_pmas->node : NULL;
     op->dead_pmas = p;
+}
+
+int pma_replace(struct mm_op *op, const struct pma *proto)
+{
+    struct pma *dead = kcache_alloc(pma), *p;
+    struct range_node node;
+
+    if (!dead || pma_isolate(op->mm, proto->node.start, proto->node.end) < 0) {
+        kcache_free(pma, dead);
+        proto->backing->ops->range_put(proto->backing, proto->off, pma_len(proto));
+        return -ENOMEM;
+    }
+    p = pma_find(op->mm, proto->node.start);
+    *dead = *p;
+    dead->node.parent = op->dead_pmas ? &op->dead_pmas->node : NULL;
+    op->dead_pmas = dead;
+    node = p->node;
+    *p = *proto;
+    p->node = node;
+    pma_queue_map(op, proto);
+    pma_try_merge(op->mm, p);
+    return 0;
 }
 
 int pma_remove(struct mm_op *op, u64 start, u64 end)
