@@ -28,6 +28,7 @@ struct usock *usock_new(int type, int proto)
     list_init(&u->name_node);
     list_init(&u->accept_queue);
     list_init(&u->accept_node);
+    list_init(&u->gc_node);
     waitq_init(&u->waitq);
     return u;
 }
@@ -67,6 +68,7 @@ bool usock_peer_known(struct usock *u)
 
 void unix_buf_free(struct unix_buf *b)
 {
+    unix_gc_detach(b);
     scm_release(&b->scm);
     kfree(b->from);
     kfree(b->data);
@@ -77,11 +79,9 @@ void usock_put(struct usock *u)
 {
     if (!ref_put(&u->refs))
         return;
-    while (!list_empty(&u->queue)) {
-        struct unix_buf *b = list_first_entry(&u->queue, struct unix_buf, node);
-        list_del(&b->node);
-        unix_buf_free(b);
-    }
+    struct list_head left = LIST_HEAD_INIT(left);
+    list_splice_tail(&u->queue, &left);
+    unix_bufs_free(&left);
     kfree(u->addr);
     kcache_free(usock, u);
 }
@@ -129,6 +129,7 @@ static void usock_close(struct usock *u)
     struct usock *peer;
 
     mutex_lock(&g_unix_lock);
+    atomic_store(&u->sock.listening, false); /* nobody queues here any more */
     unix_unbind_locked(u);
     peer = u->peer;
     u->peer = NULL;
@@ -150,11 +151,7 @@ static void usock_close(struct usock *u)
     list_splice_tail(&u->queue, &dead);
     u->queued_bytes = 0;
     mutex_unlock(&u->lock);
-    while (!list_empty(&dead)) {
-        struct unix_buf *b = list_first_entry(&dead, struct unix_buf, node);
-        list_del(&b->node);
-        unix_buf_free(b);
-    }
+    unix_bufs_free(&dead);
     if (peer) {
         if (usock_connection_based(u)) {
             usock_peer_closed(peer, unread);
@@ -177,6 +174,7 @@ static void unix_release(struct socket *s)
 {
     usock_close(usock(s));
     usock_put(usock(s));
+    unix_gc();
 }
 
 /* Room for more in the peer's queue? */
@@ -340,6 +338,7 @@ int unix_socket_new(int type, int proto, struct socket **out)
     struct usock *u = usock_new(type, proto);
     if (!u)
         return -ENOMEM;
+    unix_gc();
     *out = &u->sock;
     return 0;
 }

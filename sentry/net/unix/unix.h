@@ -17,8 +17,9 @@
 
 /* One message, or a piece of a stream. */
 struct unix_buf {
-    struct list_head node; /* queue lock */
-    struct scm scm;        /* owned */
+    struct list_head node;   /* queue lock */
+    struct scm scm;          /* owned */
+    bool inflight;           /* scm was given to unix_gc_attach() */
     struct linux_ucred cred; /* of the sender */
     struct unix_addr *from;  /* sender's name, owned; NULL = unnamed */
     size_t len, off;         /* bytes; off = already read */
@@ -35,25 +36,33 @@ struct usock {
     struct ref refs;
 
     /* g_unix_lock */
-    struct usock *peer;        /* referenced */
-    struct unix_addr *addr;    /* owned; set once */
-    struct vfs_path path;      /* of a bound pathname; owned */
+    struct usock *peer;         /* referenced */
+    struct unix_addr *addr;     /* owned; set once */
+    struct vfs_path path;       /* of a bound pathname; owned */
     struct list_head name_node; /* abstract table */
     bool bound_inode;
     struct list_head accept_queue; /* of sockets waiting in a listener: usock.accept_node */
     struct list_head accept_node;
     int backlog, queued;
-    struct usock *listener_of; /* accept_queue owner while queued; not referenced */
+    struct usock *listener_of;   /* accept_queue owner while queued; not referenced */
     struct linux_ucred peercred; /* of the other side, set at connect/listen/pair */
 
     /* lock (SOCK_QUEUE) */
     struct mutex lock;
     struct list_head queue; /* unix_buf */
     size_t queued_bytes;
-    bool shut_rd, shut_wr;  /* own halves */
-    bool peer_gone;         /* the other end was closed: EOF, EPIPE */
+    bool shut_rd, shut_wr; /* own halves */
+    bool peer_gone;        /* the other end was closed: EOF, EPIPE */
 
     struct waitq waitq;
+
+    /* unix_gc.c, g_gc_lock. While inflight is not 0: */
+    u32 inflight;             /* messages that hold the file */
+    struct list_head gc_node; /* all sockets in flight */
+    struct file *file;        /* not referenced */
+    /* During a collection: */
+    bool gc_candidate;
+    u32 gc_internal;
 };
 
 extern struct mutex g_unix_lock;
@@ -73,6 +82,15 @@ static inline bool usock_connection_based(struct usock *u)
 /* With room for len bytes; NULL when there is no memory. */
 struct unix_buf *unix_buf_new(size_t len);
 void unix_buf_free(struct unix_buf *b);
+/* The same for a list; bounded in depth when closing what they hold ends more messages. No locks. */
+void unix_bufs_free(struct list_head *bufs);
+/* Before a message is queued; after it was taken out, before its files are used; and the references
+ * of a message that stays in its queue, copied to out[nfiles]. */
+void unix_gc_attach(struct unix_buf *b);
+void unix_gc_detach(struct unix_buf *b);
+void unix_gc_copy(struct unix_buf *b, struct file **out);
+/* Looks for unreachable sockets now and then. No locks. */
+void unix_gc(void);
 /* It is, or was, connected. */
 bool usock_peer_known(struct usock *u);
 void unix_current_cred(struct linux_ucred *c);

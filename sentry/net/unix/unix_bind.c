@@ -35,8 +35,7 @@ static struct usock *name_find_locked(const char *path, u32 len)
 {
     struct list_head *b = name_bucket(path, len);
     struct usock *u;
-    list_for_each_entry(u, b, name_node)
-    {
+    list_for_each_entry (u, b, name_node) {
         if (u->addr->len == len && memcmp(u->addr->path, path, len) == 0)
             return u;
     }

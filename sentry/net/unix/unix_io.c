@@ -110,6 +110,7 @@ static ssize_t send_stream(struct usock *u, struct usock *p, struct sock_msg *m,
         if (first) {
             b->scm = m->scm;
             memset(&m->scm, 0, sizeof(m->scm));
+            unix_gc_attach(b);
             first = false;
         }
         err = queue_wait(u, p, b, flags);
@@ -134,6 +135,7 @@ static ssize_t send_packet(struct usock *u, struct usock *p, struct sock_msg *m,
         return err;
     b->scm = m->scm;
     memset(&m->scm, 0, sizeof(m->scm));
+    unix_gc_attach(b);
     err = queue_wait(u, p, b, flags);
     if (err) {
         unix_buf_free(b);
@@ -217,15 +219,13 @@ static void recv_name(struct sock_msg *m, const struct unix_buf *b)
 static void recv_scm(struct sock_msg *m, struct unix_buf *b, bool peek)
 {
     if (!peek) {
+        unix_gc_detach(b);
         m->scm = b->scm;
         memset(&b->scm, 0, sizeof(b->scm));
     } else if (b->scm.nfiles) {
         m->scm.files = kcalloc(b->scm.nfiles, sizeof(struct file *));
         if (m->scm.files) {
-            for (u32 i = 0; i < b->scm.nfiles; i++) {
-                file_get(b->scm.files[i]);
-                m->scm.files[i] = b->scm.files[i];
-            }
+            unix_gc_copy(b, m->scm.files);
             m->scm.nfiles = b->scm.nfiles;
         }
     }
@@ -385,8 +385,8 @@ static ssize_t recv_packet(struct usock *u, struct sock_msg *m, u32 flags)
     int err;
     if (!dgram && !usock_peer_known(u))
         return -ENOTCONN;
-    struct unix_buf *b =
-        recv_wait(u, flags, socket_deadline(atomic_load(&u->sock.rcvtimeo_ns)), &err);
+    struct unix_buf *b = recv_wait(u, flags, socket_deadline(atomic_load(&u->sock.rcvtimeo_ns)),
+                                   &err);
     if (!b)
         return err;
     size_t n = MIN(b->len, iov_iter_count(m->iter));
