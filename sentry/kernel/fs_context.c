@@ -97,10 +97,12 @@ void fs_context_set_cwd(struct fs_context *fs, const struct vfs_path *p)
 /* Keeps what was root for the path walk that borrows it; gives back what is to be put otherwise. */
 static void retire_root(struct fs_context *fs, struct vfs_path *old)
 {
-    if (atomic_load_explicit(&fs->borrowed, memory_order_acquire) && !fs->old_root.dentry) {
+    if (!atomic_load_explicit(&fs->borrowed, memory_order_acquire))
+        return;
+    /* A second one during the same walk may be borrowed too (rename walks twice): it is never put. */
+    if (!fs->old_root.dentry)
         fs->old_root = *old;
-        *old = (struct vfs_path){NULL, NULL};
-    }
+    *old = (struct vfs_path){NULL, NULL};
 }
 
 void fs_context_set_root(struct fs_context *fs, const struct vfs_path *p)

@@ -303,15 +303,31 @@ void dentry_hash(struct dentry *d)
     put_list(&evicted);
 }
 
+/* A directory that was removed had no entries: what is cached below it are names known not to exist,
+ * and they would keep it. Adds them to out, for put_list(). tree_lock (write). */
+static void drop_children_locked(struct dentry *d, struct list_head *out)
+{
+    struct dentry *c, *n;
+
+    list_for_each_entry_safe (c, n, &d->children, sibling) {
+        if (ref_read(&c->refs) == 1 && unhash_locked(c))
+            list_add_tail(&c->lru_node, out);
+    }
+}
+
 static void dentry_unhash_flags(struct dentry *d, u32 flags)
 {
+    struct list_head dropped = LIST_HEAD_INIT(dropped);
     struct filesystem *fs = d->fs;
     bool cached;
 
     tree_wrlock(fs);
     cached = unhash_locked(d);
     d->flags |= flags;
+    if (d->flags & DENTRY_DEAD)
+        drop_children_locked(d, &dropped);
     tree_wrunlock(fs);
+    put_list(&dropped);
     if (cached)
         dentry_put(d);
 }
@@ -524,15 +540,18 @@ static void swap_names_locked(struct dentry *a, struct dentry *b)
 
 void dentry_move(struct dentry *d, struct dentry *target)
 {
+    struct list_head dropped = LIST_HEAD_INIT(dropped);
     struct filesystem *fs = d->fs;
     bool cached;
 
     tree_wrlock(fs);
     cached = unhash_locked(target);
     target->flags |= DENTRY_DEAD;
+    drop_children_locked(target, &dropped);
     /* The parents' references travel with the pointers. */
     swap_names_locked(d, target);
     tree_wrunlock(fs);
+    put_list(&dropped);
     if (cached)
         dentry_put(target);
     dentry_hash(d);

@@ -99,6 +99,14 @@ static void deliver(struct ktimer *kt)
     rwlock_rdunlock(&g_tasks_lock);
 }
 
+static void async_destroy(struct file_async *fa)
+{
+    waitq_remove(&fa->waiter);
+    ktimer_cancel(&fa->timer);
+    cred_put(fa->cred);
+    kcache_free(file_async, fa);
+}
+
 int file_async_set(struct file *f, int fd, bool on)
 {
     struct waitq *q = file_waitq(f);
@@ -118,16 +126,14 @@ int file_async_set(struct file *f, int fd, bool on)
     fa->cred = vfs_cred();
     cred_get(fa->cred);
     ktimer_init(&fa->timer, deliver, fa);
-    if (!atomic_compare_exchange_strong(&f->async, &none, fa)) {
-        cred_put(fa->cred);
-        kcache_free(file_async, fa);
-        return 0;
-    }
     list_init(&fa->waiter.node);
     fa->waiter.mask = EVENTS;
     fa->waiter.notify = on_event;
     fa->waiter.arg = fa;
     waitq_add(q, &fa->waiter);
+    /* Last: from here on another thread may take it off and free it. */
+    if (!atomic_compare_exchange_strong(&f->async, &none, fa))
+        async_destroy(fa);
     return 0;
 }
 
@@ -135,10 +141,6 @@ void file_async_free(struct file *f)
 {
     struct file_async *fa = atomic_exchange(&f->async, NULL);
 
-    if (!fa)
-        return;
-    waitq_remove(&fa->waiter);
-    ktimer_cancel(&fa->timer);
-    cred_put(fa->cred);
-    kcache_free(file_async, fa);
+    if (fa)
+        async_destroy(fa);
 }

@@ -215,6 +215,29 @@ static int check_point(const struct dentry *root, const struct vfs_path *at)
     return 0;
 }
 
+/* Levels of the tree below m, with m. */
+static u32 mount_height(struct mount *m)
+{
+    struct mount *c;
+    u32 most = 0;
+
+    list_for_each_entry (c, &m->children, child_node) {
+        u32 h = mount_height(c);
+
+        most = MAX(most, h);
+    }
+    return most + 1;
+}
+
+bool mount_fits_locked(struct mount *m, struct mount *parent)
+{
+    u32 depth = mount_height(m);
+
+    for (; parent && depth <= MOUNT_DEPTH_MAX; parent = parent->parent)
+        depth++;
+    return depth <= MOUNT_DEPTH_MAX;
+}
+
 int mount_attach_locked(struct mount_ns *ns, struct mount *m, const struct vfs_path *at)
 {
     int err = check_point(m->root, at);
@@ -236,8 +259,12 @@ int mount_attach_locked(struct mount_ns *ns, struct mount *m, const struct vfs_p
             top.mnt = over;
             top.dentry = over->root;
         }
-        mount_link_locked(m, top.mnt, top.dentry);
-        mount_set_ns_locked(m, ns);
+        if (mount_fits_locked(m, top.mnt)) {
+            mount_link_locked(m, top.mnt, top.dentry);
+            mount_set_ns_locked(m, ns);
+        } else {
+            err = -ENOSPC;
+        }
     }
     rwlock_wrunlock(&g_mounts_lock);
     return err;

@@ -6,6 +6,7 @@
 #include "sentry/vfs/vfs.h"
 
 #define MOUNT_NS_MAX 100000u /* mounts in one namespace */
+#define MOUNT_DEPTH_MAX 500u /* mounts above each other: trees are walked by recursion */
 
 struct mount_ns {
     struct ref refs;
@@ -17,6 +18,8 @@ struct mount_ns {
 extern struct rwlock g_mounts_lock; /* rank VFS_MOUNTS */
 extern struct mutex g_mount_change; /* rank VFS_MOUNT_CHANGE */
 
+/* m and all below it may hang below parent. g_mounts_lock. */
+bool mount_fits_locked(struct mount *m, struct mount *parent);
 struct mount *mount_find_locked(struct mount *mnt, struct dentry *point);
 void mount_link_locked(struct mount *m, struct mount *parent, struct dentry *point);
 struct dentry *mount_unlink_locked(struct mount *m);

@@ -218,6 +218,8 @@ int mount_move(struct mount_ns *ns, const struct vfs_path *from, const struct vf
         err = -EINVAL;
     else if (mount_is_below(at->mnt, m))
         err = -ELOOP;
+    else if (!mount_fits_locked(m, at->mnt))
+        err = -ENOSPC;
     if (!err) {
         old_point = mount_unlink_locked(m);
         mount_link_locked(m, at->mnt, at->dentry);
@@ -253,6 +255,9 @@ static int pivot_check(struct mount_ns *ns, const struct vfs_path *root,
         m = m->parent;
     }
     if (!m || !d)
+        return -EINVAL;
+    /* put_old may be deep below new_root, and all of the old root gets there. */
+    if (!mount_fits_locked(root->mnt, put_old->mnt))
         return -EINVAL;
     return mount_is_below(new_root->mnt, root->mnt) ? 0 : -EINVAL;
 }

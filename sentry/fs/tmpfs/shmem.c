@@ -101,11 +101,16 @@ int memfd_add_seals(struct file *f, u32 add)
                      LINUX_F_SEAL_WRITE | LINUX_F_SEAL_FUTURE_WRITE | LINUX_F_SEAL_EXEC))
         return -EINVAL;
     mutex_lock(&f->inode->data_lock);
-    if (atomic_load(&ti->seals) & LINUX_F_SEAL_SEAL)
+    if (atomic_load(&ti->seals) & LINUX_F_SEAL_SEAL) {
         err = -EPERM;
-    else if ((add & LINUX_F_SEAL_WRITE) && !(atomic_load(&ti->seals) & LINUX_F_SEAL_WRITE) &&
-             mappable_has_writable(&ti->map))
+    } else if ((add & LINUX_F_SEAL_WRITE) &&
+               !(atomic_fetch_or(&ti->seals, LINUX_F_SEAL_WRITE) & LINUX_F_SEAL_WRITE) &&
+               mappable_has_writable(&ti->map)) {
+        /* First the seal, then the look: a mapping that comes now is seen here, or sees the seal
+         * in translate(). */
+        atomic_fetch_and(&ti->seals, ~(u32)LINUX_F_SEAL_WRITE);
         err = -EBUSY;
+    }
     if (!err && (add & LINUX_F_SEAL_EXEC) && (atomic_load(&f->inode->mode) & 0111))
         add |= LINUX_F_SEAL_SHRINK | LINUX_F_SEAL_GROW | LINUX_F_SEAL_WRITE |
                LINUX_F_SEAL_FUTURE_WRITE;

@@ -4,6 +4,7 @@
  * cache_lock alone (writes and page faults), and taken away with data_lock held too, so who holds
  * data_lock may use an extent's memory without cache_lock.
  */
+#include "abi/linux/fcntl.h"
 #include "abi/linux/stat.h"
 #include "cvisor/host.h"
 #include "cvisor/kcache.h"
@@ -250,7 +251,10 @@ static int translate(struct mappable *m, u64 required, u64 opt_start, u64 opt_en
     out->end = MIN(opt_end, e->node.end);
     out->backing = g_memfile;
     out->off = e->off + (out->start - e->node.start);
-    out->prot = PLATFORM_READ | PLATFORM_WRITE | PLATFORM_EXEC;
+    out->prot = PLATFORM_READ | PLATFORM_EXEC;
+    /* No mapping is writable any more, but for one that was on its way when the seal came. */
+    if (!(atomic_load(&ti->seals) & LINUX_F_SEAL_WRITE))
+        out->prot |= PLATFORM_WRITE;
     memory_file_get(out->off, out->end - out->start);
 out:
     mutex_unlock(&ti->cache_lock);

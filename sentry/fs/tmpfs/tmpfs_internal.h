@@ -11,7 +11,7 @@
 struct tmpfs {
     struct filesystem fs;
     u64 max_pages, max_inodes; /* atomic reads; remount */
-    atomic_ullong used_pages, used_inodes;
+    _Atomic u64 used_pages, used_inodes;
 };
 
 /* Bytes [node.start, node.end) of the file are at off of the memory file. Page-aligned. */
