@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* prctl, arch_prctl. */
 #include "abi/linux/prctl.h"
+#include "sentry/kernel/selftest.h"
 #include "sentry/kernel/signal_internal.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/mm.h"
@@ -190,6 +191,8 @@ s64 sys_prctl(struct task *t, const struct syscall_args *a)
         return put_u32(t, uaddr(v), LINUX_PR_TSC_ENABLE);
     case LINUX_PR_SET_TSC:
         return v == LINUX_PR_TSC_ENABLE ? 0 : -EINVAL;
+    case SELFTEST_PRCTL:
+        return selftest_prctl(t, v, uaddr(a->v[2]), a->v[3]);
     default:
         return -EINVAL;
     }
