@@ -135,14 +135,25 @@ static int clone_resources(struct task *t, struct task *c, u64 flags)
 
 static void clone_undo(struct task *c)
 {
-    if (c->files)
-        fdtable_put(c->files);
-    if (c->fs)
-        fs_context_put(c->fs);
-    if (c->mnt_ns)
-        mount_ns_put(c->mnt_ns);
-    if (c->mm)
-        mm_drop(c->mm);
+    /* /proc may have found it meanwhile, and keeps the task. */
+    mutex_lock(&c->res_lock);
+    struct fdtable *files = c->files;
+    struct fs_context *fs = c->fs;
+    struct mount_ns *ns = c->mnt_ns;
+    struct mm *mm = c->mm;
+    c->files = NULL;
+    c->fs = NULL;
+    c->mnt_ns = NULL;
+    c->mm = NULL;
+    mutex_unlock(&c->res_lock);
+    if (files)
+        fdtable_put(files);
+    if (fs)
+        fs_context_put(fs);
+    if (ns)
+        mount_ns_put(ns);
+    if (mm)
+        mm_drop(mm);
     if (c->vfork_parent)
         task_put(c->vfork_parent);
     task_put(c);
@@ -354,11 +365,11 @@ s64 task_clone(struct task *t, const struct clone_params *p)
     if (!err)
         err = task_start(c);
     if (err) {
-        if (!(p->flags & LINUX_CLONE_THREAD))
-            cpu_limit_exit(c->group);
         if (pidfd >= 0)
             fd_close(t, pidfd);
         task_unpublish(c);
+        if (!(p->flags & LINUX_CLONE_THREAD))
+            cpu_limit_exit(c->group);
         task_put(c);
         clone_undo(c);
         return err;

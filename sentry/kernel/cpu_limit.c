@@ -61,19 +61,21 @@ void cpu_limit_changed(struct thread_group *g)
     struct linux_rlimit r = cpu_limit_get(g);
     if (r.rlim_cur == LINUX_RLIM_INFINITY && r.rlim_max == LINUX_RLIM_INFINITY)
         return;
+    /* A group that has ended has done cpu_limit_exit(), or is about to. */
+    rwlock_rdlock(&g_tasks_lock);
     struct cpu_limit *cl = g->cpu_limit;
-    if (!cl) {
+    if (!cl && !g->zombie && (cl = kcache_alloc(cpu_limit))) {
         struct cpu_limit *expect = NULL;
-        cl = kcache_alloc(cpu_limit);
-        if (!cl)
-            return; /* no memory: the limit is not watched */
         ktimer_init(&cl->kt, cpu_limit_look, g);
         if (!atomic_compare_exchange_strong(&g->cpu_limit, &expect, cl)) {
             kcache_free(cpu_limit, cl);
             cl = expect;
         }
     }
-    ktimer_arm(&cl->kt, host_now_mono() + LOOK_MIN_NS);
+    /* Without memory the limit is not watched. */
+    if (cl && !g->zombie)
+        ktimer_arm(&cl->kt, host_now_mono() + LOOK_MIN_NS);
+    rwlock_rdunlock(&g_tasks_lock);
 }
 
 void cpu_limit_exit(struct thread_group *g)

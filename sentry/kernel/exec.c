@@ -17,22 +17,43 @@
 #include <errno.h>
 #include <string.h>
 
+/* So often can a process share its signal actions and part from them again by an exec. */
+#define OLD_SIGHANDS_MAX 256
+
+/* Signal actions that others use too must not be those of the new image: it may have rights that they
+ * have not. The old ones stay, since somebody may be about to lock them: see group_lock_sighand(). */
+static int exec_unshare_sighand(struct thread_group *g)
+{
+    struct sighand *old = g->sighand, *sh;
+    if (ref_read(&old->refs) == 1)
+        return 0;
+    if (g->nold_sighands >= OLD_SIGHANDS_MAX)
+        return -EAGAIN;
+    struct old_sighand *keep = kmalloc(sizeof(*keep));
+    sh = keep ? sighand_copy(old) : NULL;
+    if (!sh) {
+        kfree(keep);
+        return -ENOMEM;
+    }
+    keep->sighand = old;
+    rwlock_wrlock(&g_tasks_lock);
+    mutex_lock(&old->lock);
+    keep->next = g->old_sighands;
+    g->old_sighands = keep;
+    g->nold_sighands++;
+    atomic_store(&g->sighand, sh);
+    mutex_unlock(&old->lock);
+    rwlock_wrunlock(&g_tasks_lock);
+    return 0;
+}
+
 /* A private copy of shared signal actions, then defaults for handlers. */
 static int exec_reset_signals(struct task *t)
 {
     struct thread_group *g = t->group;
-    struct sighand *old = g->sighand;
-    if (ref_read(&old->refs) > 1 && !g->old_sighand) {
-        struct sighand *sh = sighand_copy(old);
-        if (!sh)
-            return -ENOMEM;
-        rwlock_wrlock(&g_tasks_lock);
-        mutex_lock(&old->lock);
-        g->old_sighand = old;
-        atomic_store(&g->sighand, sh);
-        mutex_unlock(&old->lock);
-        rwlock_wrunlock(&g_tasks_lock);
-    }
+    int err = exec_unshare_sighand(g);
+    if (err)
+        return err;
     sighand_reset(g->sighand);
     t->altstack = (struct linux_stack){.ss_flags = LINUX_SS_DISABLE};
     return 0;
@@ -63,14 +84,17 @@ void *exec_initial_fp(void)
 
 void exec_adopt_image(struct task *t, struct loader_result *res)
 {
+    const struct cred *old = t->cred;
+    /* Both at once: whoever sees the new memory must be judged by the new credentials. */
+    res->mm->dumpable = !res->secure;
     mutex_lock(&t->res_lock);
     t->mm = res->mm;
+    t->cred = res->cred;
     mutex_unlock(&t->res_lock);
+    cred_put(old);
     res->mm = NULL;
-    memcpy(t->comm, res->comm, sizeof(t->comm));
-    cred_commit(t, res->cred);
     res->cred = NULL;
-    t->mm->dumpable = !res->secure;
+    memcpy(t->comm, res->comm, sizeof(t->comm));
 }
 
 /* Descriptors shared with another process (CLONE_FILES) become the image's own. */
@@ -86,6 +110,19 @@ static int exec_unshare_files(struct task *t)
     return 0;
 }
 
+/* Who shares root, working directory and umask must not steer a program that has more rights. */
+static int exec_unshare_fs(struct task *t)
+{
+    struct fs_context *old = t->fs, *copy = fs_context_copy(old);
+    if (!copy)
+        return -ENOMEM;
+    mutex_lock(&t->res_lock);
+    t->fs = copy;
+    mutex_unlock(&t->res_lock);
+    fs_context_put(old);
+    return 0;
+}
+
 /* The point of no return is the switch of the address space. */
 static int exec_commit(struct task *t, struct loader_result *res)
 {
@@ -94,6 +131,8 @@ static int exec_commit(struct task *t, struct loader_result *res)
     int err = fp ? exit_other_threads(t) : -ENOMEM;
     if (!err && fdtable_shared(t->files))
         err = exec_unshare_files(t);
+    if (!err && res->secure && ref_read(&t->fs->refs) > 1)
+        err = exec_unshare_fs(t);
     if (!err)
         err = exec_reset_signals(t);
     if (!err)
@@ -135,6 +174,9 @@ static s64 do_execve(struct task *t, int dirfd, uaddr_t upath, uaddr_t argv, uad
     if (err)
         return err;
     err = exec_strings_copy_in(t, argv, &args);
+    /* Programs rely on argv[0], set-user-id ones too. */
+    if (!err && !args.count)
+        err = exec_strings_add(&args, "");
     if (!err)
         err = exec_strings_copy_in(t, envp, &env);
     if (!err) {

@@ -305,7 +305,8 @@ void task_exit(struct task *t, int wait_status)
     rwlock_wrlock(&g_tasks_lock);
     bool last = exit_leave_group(t);
     bool init = g == g_init && last;
-    if (t != g->leader) {
+    bool leader = t == g->leader; /* a thread that waits in execve takes over at the unlock */
+    if (!leader) {
         struct pid *p = pidtab_find(t->tid);
         if (p && p->task == t) {
             p->task = NULL;
@@ -317,12 +318,14 @@ void task_exit(struct task *t, int wait_status)
         exit_group_dead(g);
     int code = g->exit_code;
     rwlock_wrunlock(&g_tasks_lock);
-    if (last)
+    if (last) {
         posix_timers_exit(g);
+        cpu_limit_exit(g);
+    }
     if (init && g_init_exited)
         g_init_exited(code);
     /* The tree's reference: the leader's goes when the group is reaped. */
-    if (t != g->leader)
+    if (!leader)
         task_put(t);
 }
 

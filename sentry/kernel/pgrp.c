@@ -13,14 +13,9 @@ KCACHE(session);
 
 static void session_put(struct session *s)
 {
-    if (!ref_put(&s->refs))
-        return;
-    struct pid *p = pidtab_find(s->id);
-    if (p && p->session == s) {
-        p->session = NULL;
-        pidtab_release(p);
-    }
-    kcache_free(session, s);
+    /* Its number went in pgrp_retire(): TASKS need not be held here. */
+    if (ref_put(&s->refs))
+        kcache_free(session, s);
 }
 
 struct process_group *pgrp_new(int id, struct session *s)

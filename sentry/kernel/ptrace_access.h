@@ -11,7 +11,8 @@ struct task;
 /* Linux's PTRACE_MODE_ATTACH_REALCREDS: the same ids and no more capabilities than from, and dumpable;
  * or from has CAP_SYS_PTRACE. */
 bool ptrace_may_access(struct task *from, struct task *to);
-/* The target's address space, referenced; NULL when it is gone. */
+/* The target's address space, referenced; NULL when it is gone. Check access after it, not before: the
+ * target may be about to become another program. */
 struct mm *task_mm_get(struct task *t);
 
 #endif

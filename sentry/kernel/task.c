@@ -84,8 +84,11 @@ void group_put(struct thread_group *g)
         return;
     sigpending_flush(g, &g->pending);
     sighand_put(g->sighand);
-    if (g->old_sighand)
-        sighand_put(g->old_sighand);
+    for (struct old_sighand *o = g->old_sighands, *next; o; o = next) {
+        next = o->next;
+        sighand_put(o->sighand);
+        kfree(o);
+    }
     if (g->pgrp)
         pgrp_put(g->pgrp);
     kcache_free(thread_group, g);

@@ -93,6 +93,11 @@ struct sighand {
     struct sigaction_k actions[NSIG + 1];
 };
 
+struct old_sighand {
+    struct old_sighand *next;
+    struct sighand *sighand; /* referenced */
+};
+
 /* ---- thread groups ------------------------------------------------------------------------- */
 
 struct process_group {
@@ -142,7 +147,8 @@ struct thread_group { /* a process */
 
     /* Referenced; exec replaces a shared one. From outside: group_lock_sighand(). */
     struct sighand *_Atomic sighand;
-    struct sighand *old_sighand;    /* replaced by exec; kept until the group is freed */
+    struct old_sighand *old_sighands; /* replaced by exec; kept until the group is freed */
+    u32 nold_sighands;
     struct sigpending pending;      /* process-directed; sighand->lock */
     struct waitq signal_waitq;      /* signalfd */
     enum group_stop stop;           /* sighand->lock */

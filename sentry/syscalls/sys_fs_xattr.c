@@ -125,7 +125,7 @@ static size_t filter_names(char *buf, size_t n)
     bool all = cred_capable(vfs_cred(), LINUX_CAP_SYS_ADMIN);
 
     while (in < n) {
-        size_t len = strnlen(buf + in, n - in) + 1;
+        size_t len = MIN(strnlen(buf + in, n - in) + 1, n - in);
 
         if (all ||
             strncmp(buf + in, LINUX_XATTR_TRUSTED_PREFIX, strlen(LINUX_XATTR_TRUSTED_PREFIX))) {

@@ -68,10 +68,16 @@ static int find_mm(struct task *t, int pid, struct mm **mm)
     *mm = NULL;
     if (!target)
         return -ESRCH;
+    /* First the memory, then the question: an exec in between must not lend us the new program's. */
+    *mm = task_mm_get(target);
     if (!ptrace_may_access(t, target))
         err = -EPERM;
-    else if (!(*mm = task_mm_get(target)))
+    else if (!*mm)
         err = -ESRCH;
+    if (err && *mm) {
+        mm_put(*mm);
+        *mm = NULL;
+    }
     task_put(target);
     return err;
 }

@@ -3,6 +3,7 @@
 #include "abi/linux/sched.h"
 #include "sentry/kernel/fdtable.h"
 #include "sentry/kernel/pidfd.h"
+#include "sentry/kernel/ptrace_access.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/syscalls/handlers.h"
@@ -75,19 +76,6 @@ s64 sys_pidfd_send_signal(struct task *t, const struct syscall_args *a)
     return err;
 }
 
-/* May t look into o, as with PTRACE_MODE_ATTACH_REALCREDS. */
-static bool pidfd_may_access(struct task *t, struct task *o)
-{
-    if (t->group == o->group || capable(LINUX_CAP_SYS_PTRACE))
-        return true;
-    const struct cred *c = task_cred_get(o), *m = t->cred;
-    bool ok = m->uid == c->euid && m->uid == c->suid && m->uid == c->uid && m->gid == c->egid &&
-              m->gid == c->sgid && m->gid == c->gid;
-    ok = ok && (c->cap_permitted & ~m->cap_permitted) == 0;
-    cred_put(c);
-    return ok;
-}
-
 static int task_get_file(struct task *o, int fd, struct file **out)
 {
     bool cloexec;
@@ -122,7 +110,13 @@ s64 sys_pidfd_getfd(struct task *t, const struct syscall_args *a)
     group_put(g);
     if (!o)
         return -ESRCH;
-    err = pidfd_may_access(t, o) ? task_get_file(o, arg_int(a, 1), &f) : -EPERM;
+    /* The file first: an exec in between must not lend us what the new program has opened. */
+    err = task_get_file(o, arg_int(a, 1), &f);
+    if (!ptrace_may_access(t, o)) {
+        if (!err)
+            file_put(f);
+        err = -EPERM;
+    }
     task_put(o);
     if (err)
         return err;

@@ -26,10 +26,14 @@ static int inode_mm(struct inode *inode, struct mm **out)
     *out = NULL;
     if (!t)
         return -ESRCH;
+    /* First the memory, then the question: an exec in between must not lend us the new program's. */
+    *out = task_mm_get(t);
     if (kernfs_i(inode)->node->flags & PROC_PTRACE)
         err = proc_may_access(t);
-    if (!err)
-        *out = task_mm_get(t);
+    if (err && *out) {
+        mm_put(*out);
+        *out = NULL;
+    }
     task_put(t);
     return err;
 }
@@ -200,14 +204,22 @@ const struct file_ops g_proc_cmdline_fops = {
 /* mem and environ keep the address space that they were opened on. */
 static int mem_open(struct inode *inode, struct dentry *d, struct file *f)
 {
-    struct task *t;
-    int err = proc_task_access(inode, &t);
+    struct task *t = proc_task_get(inode);
+    struct mm *mm;
+    int err;
 
-    if (err)
-        return err;
-    f->ops = inode->fops;
-    f->priv = task_mm_get(t);
+    if (!t)
+        return -ESRCH;
+    mm = task_mm_get(t); /* before the check, as in inode_mm() */
+    err = proc_may_access(t);
     task_put(t);
+    if (err) {
+        if (mm)
+            mm_put(mm);
+        return err;
+    }
+    f->ops = inode->fops;
+    f->priv = mm;
     return 0;
 }
 
