@@ -8,9 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const struct platform_ops g_platform_ptrace, g_platform_skeleton;
+extern const struct platform_ops g_platform_systrap, g_platform_ptrace, g_platform_skeleton;
 
 const struct platform_ops *const g_platform_backends[] = {
+    &g_platform_systrap,
     &g_platform_ptrace,
     &g_platform_skeleton, /* never works; listed so that it stays complete */
     NULL,
@@ -50,7 +51,10 @@ int platform_select(const struct platform_config *cfg, const struct platform_ker
             continue;
         reason[0] = 0;
         if (try_backend(ops, cfg, kops, reason, sizeof(reason)) == 0) {
-            log_debug("platform: %s", ops->name);
+            if (used)
+                log_warn("platform: using %s (%s)", ops->name, why);
+            else
+                log_debug("platform: %s", ops->name);
             return 0;
         }
         if (used < n)

@@ -12,6 +12,7 @@
 #include "abi/linux/prctl.h"
 #include "abi/linux/ptrace.h"
 #include "abi/linux/sched.h"
+#include "abi/linux/seccomp.h"
 
 #include <errno.h>
 #include <seccomp.h>
@@ -102,6 +103,12 @@ static const struct sentry_rule g_rules[] = {
     ALLOW_IF(ioctl, "host terminal: modes", EQ(1, LINUX_TCSETS)),
     ALLOW_IF(ioctl, "host terminal: modes", EQ(1, LINUX_TCSETSW)),
     ALLOW_IF(ioctl, "host terminal: modes", EQ(1, LINUX_TCSETSF)),
+    ALLOW_IF(ioctl, "host terminal: modes", EQ(1, LINUX_TCGETS2)),
+    ALLOW_IF(ioctl, "host terminal: modes", EQ(1, LINUX_TCSETS2)),
+    ALLOW_IF(ioctl, "host terminal: modes", EQ(1, LINUX_TCSETSW2)),
+    ALLOW_IF(ioctl, "host terminal: modes", EQ(1, LINUX_TCSETSF2)),
+    ALLOW_IF(ioctl, "host terminal: drain", EQ(1, LINUX_TCSBRK)),
+    ALLOW_IF(ioctl, "host terminal: flow", EQ(1, LINUX_TCXONC)),
     ALLOW_IF(ioctl, "host terminal: size", EQ(1, LINUX_TIOCGWINSZ)),
     ALLOW_IF(ioctl, "host terminal: size", EQ(1, LINUX_TIOCSWINSZ)),
     ALLOW_IF(ioctl, "host terminal: discard", EQ(1, LINUX_TCFLSH)),
@@ -173,6 +180,7 @@ static const struct sentry_rule g_rules[] = {
     /* --- stubs: children in the sentry's own pid namespace --- */
     ALLOW_ON(ON_PTRACE | ON_SYSTRAP, wait4, "stops and deaths of stubs"),
     ALLOW_ON(ON_PTRACE | ON_SYSTRAP, kill, "end a stub"),
+    ALLOW_ON(ON_PTRACE, sched_setaffinity, "a stub thread and its tracer on one processor"),
     /* ptrace(2) reaches the sentry's own children only: no capabilities, own pid namespace. */
     ALLOW_ON(ON_PTRACE, ptrace, "resume to the next syscall", EQ64(0, LINUX_PTRACE_SYSEMU)),
     ALLOW_ON(ON_PTRACE, ptrace, "single steps", EQ64(0, LINUX_PTRACE_SYSEMU_SINGLESTEP)),
@@ -188,6 +196,19 @@ static const struct sentry_rule g_rules[] = {
     ALLOW_ON(ON_PTRACE, ptrace, "take a new stub over", EQ64(0, LINUX_PTRACE_SEIZE)),
     ALLOW_ON(ON_PTRACE, ptrace, "stop a stub", EQ64(0, LINUX_PTRACE_INTERRUPT)),
     ALLOW_ON(ON_PTRACE, ptrace, "pass a stub to another thread", EQ64(0, LINUX_PTRACE_DETACH)),
+    /* --- systrap: the master traces leaders, which run no guest code, and new threads --- */
+    ALLOW_ON(ON_SYSTRAP, ptrace, "run stub code in a leader", EQ64(0, LINUX_PTRACE_CONT)),
+    ALLOW_ON(ON_SYSTRAP, ptrace, "its result", EQ64(0, LINUX_PTRACE_GETREGS)),
+    ALLOW_ON(ON_SYSTRAP, ptrace, "its parameters", EQ64(0, LINUX_PTRACE_SETREGS)),
+    ALLOW_ON(ON_SYSTRAP, ptrace, "details of a fault in it", EQ64(0, LINUX_PTRACE_GETSIGINFO)),
+    ALLOW_ON(ON_SYSTRAP, ptrace, "the memory thread takes no signals",
+             EQ64(0, LINUX_PTRACE_SETSIGMASK)),
+    ALLOW_ON(ON_SYSTRAP, ptrace, "a new thread is ready", EQ64(0, LINUX_PTRACE_DETACH)),
+    ALLOW_ON(ON_SYSTRAP, ioctl, "wait for a stub's syscall", EQ(1, LINUX_SECCOMP_IOCTL_NOTIF_RECV)),
+    ALLOW_ON(ON_SYSTRAP, ioctl, "answer it", EQ(1, LINUX_SECCOMP_IOCTL_NOTIF_SEND)),
+    ALLOW_ON(ON_SYSTRAP, ioctl, "wake-ups on the same processor",
+             EQ(1, LINUX_SECCOMP_IOCTL_NOTIF_SET_FLAGS)),
+    ALLOW_ON(ON_SYSTRAP, rt_tgsigqueueinfo, "prove a stub thread's state before it is used again"),
 };
 
 static u32 filter_platform_bit(const char *platform)

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Address spaces: life cycle, and the queue of map operations. */
+#include "abi/linux/mman.h"
+#include "abi/linux/unistd.h"
+#include "cvisor/host.h"
+#include "cvisor/log.h"
+#include "platform/systrap/systrap.h"
+
+#include <errno.h>
+
+/* --- life cycle --- */
+
+static struct platform_as *take_spare(void)
+{
+    struct platform_as *as = NULL;
+    bool ring = false;
+
+    mutex_lock(&g_systrap.lock);
+    if (!list_empty(&g_systrap.spares)) {
+        as = list_first_entry(&g_systrap.spares, struct platform_as, link);
+        list_del(&as->link);
+        ring = --g_systrap.nspares == 0;
+    }
+    mutex_unlock(&g_systrap.lock);
+    if (ring)
+        st_master_ring();
+    return as;
+}
+
+int systrap_as_create(struct platform_as **out)
+{
+    struct platform_as *as;
+
+    /* The memory thread of a stub that was killed has vanished, before the master has seen it. */
+    while ((as = take_spare()) &&
+           (atomic_load(&as->dead) || host_tgkill(as->pid, as->mem_tid, 0) < 0)) {
+        as->call.as = as;
+        as->call.type = CALL_KILL;
+        st_master_call_async(&as->call);
+    }
+    if (!as) {
+        struct master_call call = {.type = CALL_CREATE};
+        int err = st_master_call(&call);
+        if (err < 0)
+            return err;
+        as = call.as;
+    }
+    ref_init(&as->refs);
+    *out = as;
+    return 0;
+}
+
+void systrap_as_get(struct platform_as *as)
+{
+    ref_get(&as->refs);
+}
+
+/* The last reference: no vcpu uses it. */
+void systrap_as_put(struct platform_as *as)
+{
+    if (!ref_put(&as->refs))
+        return;
+    as->call.as = as;
+    as->call.type = CALL_RECYCLE;
+    st_master_call_async(&as->call);
+}
+
+/* Marks it dead and ends the stub. Its vcpus deliver DIED, the last put frees it. */
+void st_as_kill(struct platform_as *as, const char *why)
+{
+    if (!atomic_exchange(&as->dead, true)) {
+        atomic_store(&as->killed, true);
+        log_warn("systrap: ending stub %d: %s", as->pid, why);
+        host_kill(as->pid, LINUX_SIGKILL);
+    }
+}
+
+int st_as_take_thread(struct platform_as *as, struct stub_thread **out)
+{
+    struct stub_thread *s = NULL;
+
+    mutex_lock(&as->lock);
+    if (!list_empty(&as->ready)) {
+        s = list_first_entry(&as->ready, struct stub_thread, link);
+        list_del(&s->link);
+    }
+    mutex_unlock(&as->lock);
+    if (!s) {
+        struct master_call call = {.type = CALL_CLONE, .as = as};
+        int err = st_master_call(&call);
+        if (err < 0)
+            return err;
+        s = call.thread;
+    }
+    *out = s;
+    return 0;
+}
+
+void st_as_return_thread(struct platform_as *as, struct stub_thread *s)
+{
+    mutex_lock(&as->lock);
+    list_add(&s->link, &as->ready);
+    mutex_unlock(&as->lock);
+}
+
+/* --- operations --- */
+
+static bool translate(const struct platform_mapop *op, struct stub_op *out)
+{
+    u64 end = op->addr + op->len;
+
+    if (op->len == 0 || end < op->addr || op->addr < SYSTRAP_VM_START || end > g_systrap.region ||
+        ((op->addr | op->len | op->offset) & ~PAGE_MASK) || (op->prot & ~7u))
+        return false;
+    out->args[0] = op->addr;
+    out->args[1] = op->len;
+    out->args[2] = op->prot; /* PLATFORM_READ, WRITE, EXEC are PROT_READ, WRITE, EXEC */
+    switch (op->type) {
+    case PLATFORM_MAP:
+        out->nr = LINUX_SYS_mmap;
+        out->args[3] = LINUX_MAP_SHARED | LINUX_MAP_FIXED | (op->populate ? LINUX_MAP_POPULATE : 0);
+        out->args[4] = (u64)(s64)op->fd;
+        out->args[5] = op->offset;
+        return true;
+    case PLATFORM_UNMAP:
+        out->nr = LINUX_SYS_munmap;
+        return true;
+    case PLATFORM_PROTECT:
+        out->nr = LINUX_SYS_mprotect;
+        return true;
+    }
+    return false;
+}
+
+/* Extends prev by op, which follows it, when one syscall can do both. */
+static bool merge(struct stub_op *prev, const struct stub_op *op)
+{
+    if (prev->nr != op->nr || prev->args[0] + prev->args[1] != op->args[0])
+        return false;
+    if (op->nr == LINUX_SYS_mprotect || op->nr == LINUX_SYS_mmap) {
+        if (prev->args[2] != op->args[2])
+            return false;
+    }
+    if (op->nr == LINUX_SYS_mmap) {
+        if (prev->args[3] != op->args[3] || prev->args[4] != op->args[4] ||
+            prev->args[5] + prev->args[1] != op->args[5])
+            return false;
+    }
+    prev->args[1] += op->args[1];
+    return true;
+}
+
+/*
+ * Runs ops [first, n) on the memory thread: 0, or -errno of the operation whose index goes to
+ * *failed. -ESRCH: the stub is gone. Only that thread notifies this listener, and guests write to
+ * nothing that it reads: what it reports is so.
+ */
+static int run_batch(struct platform_as *as, u32 first, u32 n, u32 *failed)
+{
+    struct linux_seccomp_notif report;
+    u64 addr = SYSTRAP_BATCH_ADDR + first * sizeof(struct stub_op);
+
+    as->batch[n].nr = ~0ull;
+    notify_send(as->mem_fd, as->mem_id, (s64)addr);
+    if (notify_recv(as->mem_fd, as->pid, as->mem_tid, &report) < 0)
+        return -ESRCH;
+    as->mem_id = report.id;
+    int err = (int)report.data.args[0];
+    if (err < 0) {
+        *failed = (u32)((report.data.args[1] - SYSTRAP_BATCH_ADDR) / sizeof(struct stub_op));
+        BUG_ON(*failed < first || *failed >= n);
+    }
+    return err;
+}
+
+/*
+ * Runs the whole queue. Operations before `strict` were accepted earlier, from callers that have
+ * gone: when the host refuses one, the range is unmapped instead, which is always safe (the guest's
+ * next access is a fault event). So does mprotect of a range with holes, which the host does by half.
+ * A failure behind `strict` drops the rest and is the caller's.
+ */
+static int flush_locked(struct platform_as *as, u32 strict)
+{
+    u32 n = atomic_load(&as->npending), first = 0, failed;
+    int err = 0;
+
+    while (first < n) {
+        err = atomic_load(&as->dead) ? -ESRCH : run_batch(as, first, n, &failed);
+        if (err == 0)
+            break;
+        if (err == -ESRCH) {
+            if (!atomic_exchange(&as->dead, true))
+                st_master_ring();
+            break;
+        }
+        struct stub_op *op = &as->batch[failed];
+        bool hole = op->nr == LINUX_SYS_mprotect && err == -ENOMEM;
+        if (op->nr != LINUX_SYS_munmap && (hole || failed < strict)) {
+            op->nr = LINUX_SYS_munmap;
+            first = failed;
+            continue;
+        }
+        if (failed < strict)
+            st_as_kill(as, "the host refused to unmap");
+        break;
+    }
+    atomic_store(&as->npending, 0);
+    return err;
+}
+
+void st_as_flush_locked(struct platform_as *as)
+{
+    flush_locked(as, atomic_load(&as->npending));
+}
+
+int systrap_as_apply(struct platform_as *as, const struct platform_mapop *ops, size_t n)
+{
+    bool inside = t_systrap_vcpu && t_systrap_vcpu->as == as;
+    int err = 0;
+
+    mutex_lock(&as->lock);
+    u32 strict = atomic_load(&as->npending), count = strict;
+    for (size_t i = 0; i < n && err == 0; i++) {
+        struct stub_op op;
+        if (!translate(&ops[i], &op)) {
+            err = -EINVAL;
+            break;
+        }
+        if (count > strict && merge(&as->batch[count - 1], &op))
+            continue;
+        if (count == SYSTRAP_BATCH_OPS) {
+            atomic_store(&as->npending, count);
+            err = flush_locked(as, strict);
+            strict = count = 0;
+        }
+        as->batch[count++] = op;
+    }
+    as->touched = true;
+    /*
+     * In this order, as resume counts itself in and then looks at npending: either we see it in
+     * guest code, or it sees what we queued.
+     */
+    atomic_store(&as->npending, err == 0 ? count : strict);
+    if (err == 0 && atomic_load(&as->dead))
+        err = -ESRCH;
+    if (err == 0 && count > 0 && (inside || atomic_load(&as->nguest) > 0))
+        err = flush_locked(as, strict);
+    mutex_unlock(&as->lock);
+    return err;
+}
+
+/* Unmaps everything but the stub region. Nobody uses the as any more. */
+int st_as_clean(struct platform_as *as)
+{
+    u32 failed;
+    int err = 0;
+
+    mutex_lock(&as->lock);
+    atomic_store(&as->npending, 0);
+    if (as->touched) {
+        as->batch[0] = (struct stub_op){
+            .nr = LINUX_SYS_munmap,
+            .args = {SYSTRAP_VM_START, g_systrap.region - SYSTRAP_VM_START},
+        };
+        err = run_batch(as, 0, 1, &failed);
+        as->touched = false;
+    }
+    mutex_unlock(&as->lock);
+    return err;
+}

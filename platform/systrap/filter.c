@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The seccomp programs of the stubs. The base is the template's and so everybody's: it lets our own
+ * stub code do its few things. A thread adds one more before it leaves stub code: guest threads one
+ * that notifies its own listener of everything but rt_sigreturn, the memory thread one that notifies
+ * of its report. The strictest answer counts, and of equals the newest.
+ */
+#include "abi/linux/filter.h"
+#include "abi/linux/mman.h"
+#include "abi/linux/prctl.h"
+#include "abi/linux/unistd.h"
+#include "cvisor/host_stub.h"
+#include "platform/systrap/systrap.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define CHECKS_MAX 2
+
+/* Allowed in stub code when (args[arg] & mask) == value for each check. */
+struct rule {
+    u32 nr;
+    struct {
+        u8 arg;
+        u64 mask, value;
+    } check[CHECKS_MAX]; /* mask 0: no check */
+};
+
+#define ALL_BITS (~0ull)
+#define NOT_PROT (~(u64)(LINUX_PROT_READ | LINUX_PROT_WRITE | LINUX_PROT_EXEC))
+
+static const struct rule g_rules[] = {
+    /* Map guest memory: always shared, always at a place that the sentry chose. */
+    {LINUX_SYS_mmap,
+     {{2, NOT_PROT, 0}, {3, ~(u64)LINUX_MAP_POPULATE, LINUX_MAP_SHARED | LINUX_MAP_FIXED}}},
+    /* Unmap guest memory; the template empties itself. */
+    {LINUX_SYS_munmap, {{0}}},
+    /* Change the protection of guest memory. */
+    {LINUX_SYS_mprotect, {{2, NOT_PROT, 0}}},
+    /* Every return from a handler. The only rule that guest threads can use. */
+    {LINUX_SYS_rt_sigreturn, {{0}}},
+    /* One more thread. */
+    {LINUX_SYS_clone, {{0, ALL_BITS, SYSTRAP_CLONE_THREAD}, {1, ALL_BITS, 0}}},
+    /* It has its handler's stack in its context... */
+    {LINUX_SYS_sigaltstack, {{1, ALL_BITS, 0}}},
+    /* ... and shuts itself in. */
+    {LINUX_SYS_seccomp,
+     {{0, ALL_BITS, LINUX_SECCOMP_SET_MODE_FILTER}, {1, ALL_BITS, SYSTRAP_LISTENER_FLAGS}}},
+    /* The template makes a stub. */
+    {LINUX_SYS_clone, {{0, ALL_BITS, SYSTRAP_CLONE_PROCESS}, {1, ALL_BITS, 0}}},
+    /* A new stub asks to die with the sentry... */
+    {LINUX_SYS_prctl, {{0, ALL_BITS, LINUX_PR_SET_PDEATHSIG}}},
+    /* ... and looks whether it is too late for that. */
+    {LINUX_SYS_getppid, {{0}}},
+};
+
+/* for each rule: nr, up to CHECKS_MAX * (two halves * (load, and, jump)), return; and the rest */
+#define INSNS_MAX (ARRAY_SIZE(g_rules) * (2 + CHECKS_MAX * 6 + 1) + 16)
+
+struct program {
+    struct linux_sock_filter insn[INSNS_MAX];
+    size_t n;
+};
+
+static struct linux_sock_filter *emit(struct program *p, u32 code, u32 k)
+{
+    BUG_ON(p->n == INSNS_MAX);
+    struct linux_sock_filter *f = &p->insn[p->n++];
+    *f = (struct linux_sock_filter){.code = (u16)code, .k = k};
+    return f;
+}
+
+static void emit_load(struct program *p, size_t offset)
+{
+    emit(p, LINUX_BPF_LD | LINUX_BPF_W | LINUX_BPF_ABS, (u32)offset);
+}
+
+static struct linux_sock_filter *emit_jump(struct program *p, u32 op, u32 k)
+{
+    return emit(p, LINUX_BPF_JMP | op | LINUX_BPF_K, k);
+}
+
+static void emit_return(struct program *p, u32 action)
+{
+    emit(p, LINUX_BPF_RET | LINUX_BPF_K, action);
+}
+
+/* Jumps marked 0xff go to the end of what was emitted since first. */
+static void patch(struct program *p, size_t first)
+{
+    for (size_t i = first; i < p->n; i++) {
+        if (p->insn[i].jf == 0xff)
+            p->insn[i].jf = (u8)(p->n - i - 1);
+    }
+}
+
+/* One half of a 64-bit comparison. */
+static void emit_half(struct program *p, size_t offset, u32 mask, u32 value)
+{
+    if (mask == 0)
+        return;
+    emit_load(p, offset);
+    if (mask != UINT32_MAX)
+        emit(p, LINUX_BPF_ALU | LINUX_BPF_AND | LINUX_BPF_K, mask);
+    emit_jump(p, LINUX_BPF_JEQ, value)->jf = 0xff;
+}
+
+static void emit_rule(struct program *p, const struct rule *r)
+{
+    size_t first = p->n;
+
+    emit_load(p, offsetof(struct linux_seccomp_data, nr));
+    emit_jump(p, LINUX_BPF_JEQ, r->nr)->jf = 0xff;
+    for (size_t i = 0; i < CHECKS_MAX; i++) {
+        size_t offset = offsetof(struct linux_seccomp_data, args) + 8ul * r->check[i].arg;
+        u64 mask = r->check[i].mask, value = r->check[i].value;
+        emit_half(p, offset, (u32)mask, (u32)value);
+        emit_half(p, offset + 4, (u32)(mask >> 32), (u32)(value >> 32));
+    }
+    emit_return(p, LINUX_SECCOMP_RET_ALLOW);
+    patch(p, first);
+}
+
+#define IP_LOW offsetof(struct linux_seccomp_data, instruction_pointer)
+#define IP_HIGH (IP_LOW + 4)
+
+/*
+ * Runs in the template, after everything else that it needs the host for. USER_NOTIF is an error for
+ * a thread without a listener. The page of code does not cross a 4 GiB boundary: it is aligned.
+ */
+int st_filter_install(void)
+{
+    struct program p = {.n = 0};
+
+    emit_load(&p, offsetof(struct linux_seccomp_data, arch));
+    emit_jump(&p, LINUX_BPF_JEQ, LINUX_AUDIT_ARCH_X86_64)->jt = 1;
+    emit_return(&p, LINUX_SECCOMP_RET_USER_NOTIF);
+    emit_load(&p, IP_HIGH);
+    emit_jump(&p, LINUX_BPF_JEQ, (u32)(g_systrap.region >> 32))->jt = 1;
+    emit_return(&p, LINUX_SECCOMP_RET_USER_NOTIF);
+    emit_load(&p, IP_LOW);
+    emit(&p, LINUX_BPF_ALU | LINUX_BPF_AND | LINUX_BPF_K, (u32)PAGE_MASK);
+    emit_jump(&p, LINUX_BPF_JEQ, (u32)g_systrap.region)->jt = 1;
+    emit_return(&p, LINUX_SECCOMP_RET_USER_NOTIF);
+    for (size_t i = 0; i < ARRAY_SIZE(g_rules); i++)
+        emit_rule(&p, &g_rules[i]);
+    emit_return(&p, LINUX_SECCOMP_RET_USER_NOTIF);
+    return host_seccomp_filter(p.insn, p.n);
+}
+
+/* Calls on the vsyscall page and 32-bit ones become a signal: neither is a system call for us. */
+static void guest_program(struct program *p)
+{
+    u64 ip = SYSTRAP_STUB(systrap_stub_sigreturn);
+
+    emit_load(p, offsetof(struct linux_seccomp_data, arch));
+    emit_jump(p, LINUX_BPF_JEQ, LINUX_AUDIT_ARCH_X86_64)->jt = 1;
+    emit_return(p, LINUX_SECCOMP_RET_TRAP);
+    emit_load(p, IP_HIGH);
+    emit_jump(p, LINUX_BPF_JEQ, UINT32_MAX)->jf = 1;
+    emit_return(p, LINUX_SECCOMP_RET_TRAP);
+    size_t first = p->n;
+    emit_jump(p, LINUX_BPF_JEQ, (u32)(ip >> 32))->jf = 0xff;
+    emit_load(p, IP_LOW);
+    emit_jump(p, LINUX_BPF_JEQ, (u32)ip)->jf = 0xff;
+    emit_load(p, offsetof(struct linux_seccomp_data, nr));
+    emit_jump(p, LINUX_BPF_JEQ, LINUX_SYS_rt_sigreturn)->jf = 0xff;
+    emit_return(p, LINUX_SECCOMP_RET_ALLOW);
+    patch(p, first);
+    emit_return(p, LINUX_SECCOMP_RET_USER_NOTIF);
+}
+
+static void memory_program(struct program *p)
+{
+    u64 ip = SYSTRAP_STUB(systrap_stub_memory_reported);
+    size_t first = p->n;
+
+    emit_load(p, IP_LOW);
+    emit_jump(p, LINUX_BPF_JEQ, (u32)ip)->jf = 0xff;
+    emit_load(p, IP_HIGH);
+    emit_jump(p, LINUX_BPF_JEQ, (u32)(ip >> 32))->jf = 0xff;
+    emit_return(p, LINUX_SECCOMP_RET_USER_NOTIF);
+    patch(p, first);
+    emit_return(p, LINUX_SECCOMP_RET_ALLOW);
+}
+
+#define PROG_SIZE ((PAGE_SIZE - SYSTRAP_PROG_OFF) / 2)
+
+static void write_program(char *code, size_t off, const struct program *p)
+{
+    struct linux_sock_fprog prog = {
+        .len = (u16)p->n,
+        .filter = g_systrap.region + off + sizeof(prog),
+    };
+
+    BUG_ON(sizeof(prog) + p->n * sizeof(p->insn[0]) > PROG_SIZE);
+    memcpy(code + off, &prog, sizeof(prog));
+    memcpy(code + off + sizeof(prog), p->insn, p->n * sizeof(p->insn[0]));
+}
+
+void st_filter_write_programs(char *code)
+{
+    struct program p = {.n = 0};
+
+    guest_program(&p);
+    write_program(code, SYSTRAP_PROG_OFF, &p);
+    p.n = 0;
+    memory_program(&p);
+    write_program(code, SYSTRAP_PROG_OFF + PROG_SIZE, &p);
+}
+
+u64 st_filter_guest_program(void)
+{
+    return g_systrap.region + SYSTRAP_PROG_OFF;
+}
+
+u64 st_filter_memory_program(void)
+{
+    return g_systrap.region + SYSTRAP_PROG_OFF + PROG_SIZE;
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loop of a vcpu: event, action, answer, wait. */
+#include "cvisor/host.h"
+#include "cvisor/log.h"
+#include "platform/systrap/systrap.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* int $0x80 without 32-bit emulation: the descriptor's index in the IDT. */
+#define ERR_INT80 (0x80u * 8 + 2)
+
+/* The host kernel would take these for its own restart codes when a signal is pending. */
+static bool is_restart_code(u64 rax)
+{
+    return (s64)rax >= -516 && (s64)rax <= -512;
+}
+
+/* Brings the registers, ours or still in the stub, to what the action says. */
+static void apply_action(struct platform_thread *v, const struct platform_action *act)
+{
+    if (act->type == PLATFORM_RESUME && v->event == PLATFORM_SYSCALL) {
+        v->rax = (u64)act->retval;
+        if (v->valid) {
+            v->regs.rax = v->rax;
+            v->dirty = true;
+        }
+    } else if (act->type == PLATFORM_RESUME_CONTEXT && v->next_set) {
+        if (context_load(v)) {
+            v->bases |= v->next.fs_base != v->regs.fs_base || v->next.gs_base != v->regs.gs_base;
+            v->regs = v->next;
+            v->dirty = true;
+        }
+    }
+    v->next_set = false;
+}
+
+/* Counts itself into guest code, with nothing queued. */
+static void enter_guest(struct platform_thread *v)
+{
+    struct platform_as *as = v->as;
+
+    for (;;) {
+        atomic_fetch_add(&as->nguest, 1);
+        if (likely(atomic_load(&as->npending) == 0))
+            return;
+        atomic_fetch_sub(&as->nguest, 1);
+        mutex_lock(&as->lock);
+        if (atomic_load(&as->npending) > 0)
+            st_as_flush_locked(as);
+        mutex_unlock(&as->lock);
+    }
+}
+
+/* The trap flag for one instruction, and away again. */
+static bool prepare_step(struct platform_thread *v)
+{
+    if (!context_load(v))
+        return false;
+    v->stepping = v->step && !(v->regs.eflags & ARCH_EFLAGS_TF);
+    if (v->step)
+        v->regs.eflags |= ARCH_EFLAGS_TF;
+    v->step = false;
+    v->dirty = true;
+    return true;
+}
+
+static bool answer(struct platform_thread *v)
+{
+    struct stub_thread *s = v->stub;
+    s64 val;
+
+    if (unlikely(v->step || v->strip) && !prepare_step(v))
+        return false;
+    if (s->state != STUB_FRAME && unlikely(is_restart_code(v->rax)) && !context_load(v))
+        return false;
+    val = (s64)v->rax;
+    if (s->state == STUB_FRAME) {
+        if (v->dirty)
+            frame_write(s, &v->regs);
+        val = v->bases;
+        if (v->bases) {
+            s->ctx->fs_base = v->regs.fs_base;
+            s->ctx->gs_base = v->regs.gs_base;
+        }
+    }
+    v->valid = v->dirty = v->bases = false;
+    s->state = STUB_GUEST;
+    notify_send(s->fd, s->id, val); /* the next receive tells whether it has died */
+    return true;
+}
+
+/* --- what a notification means --- */
+
+static void segv_event(struct platform_event *ev, s32 code, u64 addr, u64 ip)
+{
+    ev->signo = LINUX_SIGSEGV;
+    ev->si_code = code;
+    ev->addr = addr;
+    ev->ip = ip;
+}
+
+static void memory_access(struct platform_event *ev)
+{
+    if (ev->trapno != LINUX_TRAP_PF)
+        return;
+    if (ev->errorcode & LINUX_PF_INSTR)
+        ev->access = PLATFORM_EXEC;
+    else
+        ev->access = ev->errorcode & LINUX_PF_WRITE ? PLATFORM_WRITE : PLATFORM_READ;
+}
+
+/* Calls that our filter refuses: on the vsyscall page, and of 32-bit kind. */
+static void sigsys_event(struct platform_thread *v, struct platform_event *ev,
+                         const struct linux_siginfo *si)
+{
+    u64 call = si->sys.call_addr;
+
+    v->dirty = true;
+    if (si->sys.arch == LINUX_AUDIT_ARCH_X86_64) {
+        /* It has already "returned" from the call: go back, to a fault at the address called. */
+        v->regs.rip = call;
+        v->regs.rsp -= 8;
+        segv_event(ev, LINUX_SEGV_MAPERR, call, call);
+        ev->trapno = LINUX_TRAP_PF;
+        ev->errorcode = LINUX_PF_USER | LINUX_PF_INSTR;
+        ev->access = PLATFORM_EXEC;
+    } else {
+        /* As on a host without 32-bit emulation. */
+        v->regs.rip = call - 2;
+        segv_event(ev, LINUX_SI_KERNEL, 0, call - 2);
+        ev->trapno = LINUX_TRAP_GP;
+        ev->errorcode = ERR_INT80;
+    }
+}
+
+/* The stub's handler reports. False: nothing for the kernel. */
+static bool frame_event(struct platform_thread *v, struct platform_event *ev,
+                        const struct linux_seccomp_notif *n)
+{
+    struct stub_thread *s = v->stub;
+    const struct linux_rt_sigframe *f = frame_of(s);
+    struct linux_siginfo si = f->info;
+    int sig = (int)n->data.args[0];
+
+    s->frame = n->data.args[1] - s->addr;
+    s->state = STUB_FRAME;
+    frame_read(s, n, &v->regs);
+    v->valid = true;
+    v->dirty = v->bases = false;
+    v->rax = v->regs.rax;
+    v->orig_rax = ~0ull;
+    bool fault = sig == LINUX_SIGSEGV || sig == LINUX_SIGBUS || sig == LINUX_SIGFPE ||
+                 sig == LINUX_SIGILL || sig == LINUX_SIGTRAP || sig == LINUX_SIGSYS;
+    if (!fault || si.si_code <= 0) { /* ours, or somebody sent it */
+        if (!(atomic_load(&v->flags) & VCPU_INTR))
+            return false;
+        atomic_fetch_and(&v->flags, ~(u32)VCPU_INTR);
+        v->event = ev->type = PLATFORM_INTERRUPTED;
+        return true;
+    }
+    if (v->stepping) {
+        v->stepping = false;
+        v->regs.eflags &= ~ARCH_EFLAGS_TF;
+        v->dirty = true;
+    }
+    v->event = ev->type = PLATFORM_FAULT;
+    ev->access = 0;
+    if (sig == LINUX_SIGSYS) {
+        sigsys_event(v, ev, &si);
+        return true;
+    }
+    ev->signo = sig;
+    ev->si_code = si.si_code;
+    ev->addr = si.fault.addr;
+    ev->ip = v->regs.rip;
+    ev->trapno = (u32)f->uc.uc_mcontext.trapno;
+    ev->errorcode = (u32)f->uc.uc_mcontext.err;
+    memory_access(ev);
+    return true;
+}
+
+static bool notify_event(struct platform_thread *v, struct platform_event *ev,
+                         const struct linux_seccomp_notif *n)
+{
+    struct stub_thread *s = v->stub;
+
+    s->id = n->id;
+    if (unlikely(notify_is(n, systrap_stub_reported) && frame_take(s, n)))
+        return frame_event(v, ev, n);
+    s->state = STUB_SYSCALL;
+    v->event = ev->type = PLATFORM_SYSCALL;
+    ev->nr = v->rax = v->orig_rax = (u64)(s64)n->data.nr;
+    ev->ip = n->data.instruction_pointer;
+    memcpy(ev->args, n->data.args, sizeof(ev->args));
+    if (unlikely(v->stepping)) {
+        v->stepping = false;
+        v->strip = true;
+    }
+    return true;
+}
+
+/* Runs guest code up to the next event. False: the stub is gone. */
+static bool run(struct platform_thread *v, struct platform_event *ev)
+{
+    struct stub_thread *s = v->stub;
+    struct linux_seccomp_notif n;
+
+    do {
+        if (!answer(v))
+            return false;
+        atomic_store_explicit(&s->running, true, memory_order_relaxed);
+        if (notify_recv(s->fd, v->as->pid, s->tid, &n) < 0)
+            return false;
+        atomic_store_explicit(&s->running, false, memory_order_relaxed);
+        atomic_store_explicit(&s->kicked, false, memory_order_relaxed);
+    } while (!notify_event(v, ev, &n));
+    return true;
+}
+
+/* From an action to the next event. */
+static void resume(struct platform_thread *v, const struct platform_action *act,
+                   struct platform_event *ev)
+{
+    u32 none = 0;
+
+    if (!v->died && atomic_load(&v->as->dead))
+        st_vcpu_died(v);
+    if (v->died)
+        goto died;
+    apply_action(v, act);
+    if (v->died)
+        goto died;
+    enter_guest(v);
+    if (unlikely(!atomic_compare_exchange_strong(&v->flags, &none, VCPU_GUEST))) {
+        atomic_fetch_and(&v->flags, ~(u32)VCPU_INTR);
+        atomic_fetch_sub(&v->as->nguest, 1);
+        v->event = ev->type = PLATFORM_INTERRUPTED;
+        return;
+    }
+    bool alive = run(v, ev);
+    atomic_fetch_and(&v->flags, ~(u32)VCPU_GUEST);
+    atomic_fetch_sub(&v->as->nguest, 1);
+    if (likely(alive))
+        return;
+died:
+    if (!v->died)
+        st_vcpu_died(v);
+    v->event = ev->type = PLATFORM_DIED;
+}
+
+/* Nobody is to see the deaths that a shutdown brings. */
+static void stop_at_shutdown(void)
+{
+    atomic_uint never = 0;
+
+    while (atomic_load(&g_systrap.down))
+        host_futex_wait(&never, 0, 0);
+}
+
+void st_vcpu_run_guest(struct platform_thread *v)
+{
+    struct platform_event ev = {.type = PLATFORM_START};
+
+    for (;;) {
+        struct platform_action act = g_systrap.kops->event(v->task, &ev);
+        if (act.type == PLATFORM_EXIT)
+            return;
+        resume(v, &act, &ev);
+        if (unlikely(v->died))
+            stop_at_shutdown();
+    }
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The backend's table, probe, init and shutdown. */
+#include "platform/systrap/systrap.h"
+
+#include "abi/linux/ptrace.h"
+#include "abi/linux/wait.h"
+#include "cvisor/host.h"
+#include "cvisor/host_stub.h"
+#include "cvisor/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* 6.6 has synchronous wake-ups; since 6.11 a listener says when its thread has ended. */
+#define KERNEL_MIN (6 << 8 | 11)
+
+struct systrap_global g_systrap;
+
+/* Whether leaders can be traced. All else is found out by making the first stub. */
+static int systrap_probe(char *why, size_t n)
+{
+    if (!host_has_fsgsbase()) {
+        snprintf(why, n, "the host does not offer FSGSBASE (Linux 5.9 and a processor of 2012)");
+        return -ENOSYS;
+    }
+    if (host_kernel_version() < KERNEL_MIN) {
+        snprintf(why, n, "the host kernel is older than Linux 6.11");
+        return -ENOSYS;
+    }
+    int pid = host_fork_files();
+    if (pid == 0) {
+        for (;;)
+            host_sched_yield();
+    }
+    if (pid < 0) {
+        snprintf(why, n, "a process can't be made (error %d)", -pid);
+        return pid;
+    }
+    long r = host_ptrace(LINUX_PTRACE_SEIZE, pid, 0, LINUX_PTRACE_O_EXITKILL);
+    host_kill(pid, LINUX_SIGKILL);
+    st_trace_reap(pid);
+    if (r < 0)
+        snprintf(why, n, "ptrace of a child is refused (error %ld)", -r);
+    return (int)r;
+}
+
+static int systrap_init(const struct platform_config *cfg, const struct platform_kernel_ops *kops,
+                        struct platform_info *info)
+{
+    g_systrap.kops = kops;
+    g_systrap.sentry_pid = host_getpid();
+    mutex_init(&g_systrap.lock, LOCK_PLATFORM);
+    list_init(&g_systrap.spares);
+    list_init(&g_systrap.calls);
+    list_init(&g_systrap.vcpus);
+
+    int err = host_signal_no_child_stops();
+    if (err == 0)
+        err = st_template_reserve();
+    if (err == 0)
+        err = st_master_start(info);
+    if (err < 0)
+        return err;
+    info->name = "systrap";
+    info->vm_start = SYSTRAP_VM_START;
+    info->vm_end = g_systrap.region;
+    info->reports_access = true;
+    return 0;
+}
+
+static void systrap_shutdown(void)
+{
+    struct master_call call = {.type = CALL_SHUTDOWN};
+
+    if (!atomic_exchange(&g_systrap.down, true))
+        st_master_call(&call);
+}
+
+/* A blocked vcpu keeps its host thread: there is no pool to refill. */
+static void systrap_blocking(struct platform_thread *v)
+{
+}
+
+extern const struct platform_ops g_platform_systrap;
+const struct platform_ops g_platform_systrap = {
+    .name = "systrap",
+    .probe = systrap_probe,
+    .init = systrap_init,
+    .shutdown = systrap_shutdown,
+    .as_create = systrap_as_create,
+    .as_get = systrap_as_get,
+    .as_put = systrap_as_put,
+    .as_apply = systrap_as_apply,
+    .thread_create = systrap_thread_create,
+    .thread_interrupt = systrap_thread_interrupt,
+    .thread_switch_as = systrap_thread_switch_as,
+    .regs_get = systrap_regs_get,
+    .regs_set = systrap_regs_set,
+    .fp_get = systrap_fp_get,
+    .fp_set = systrap_fp_set,
+    .single_step = systrap_single_step,
+    .about_to_block = systrap_blocking,
+    .done_blocking = systrap_blocking,
+};

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Private to the systrap backend. README.md has the model; in short: a stub process has a leader,
+ * traced by the master thread and never running guest code; a memory thread that changes the address
+ * space on orders; and threads for guest code, each with a seccomp listener of its own, which one
+ * host thread ("vcpu", struct platform_thread) serves.
+ */
+#ifndef PLATFORM_SYSTRAP_SYSTRAP_H
+#define PLATFORM_SYSTRAP_SYSTRAP_H
+
+#include "abi/linux/sched.h"
+#include "abi/linux/seccomp.h"
+#include "abi/linux/sigcontext.h"
+#include "abi/linux/signal.h"
+#include "cvisor/list.h"
+#include "cvisor/lock.h"
+#include "cvisor/platform.h"
+#include "cvisor/refs.h"
+
+#define SYSTRAP_TASK_END 0x7ffffffff000ull /* end of user addresses with four-level paging */
+#define SYSTRAP_VM_START 0x10000ull
+
+/*
+ * The stub region, aligned to the size of a context: code, the pages of the batch, then a window for
+ * the contexts of all slots, of which a stub has mapped those of its own threads.
+ */
+#define SYSTRAP_CONTEXT_SIZE (4 * PAGE_SIZE)
+#define SYSTRAP_CODE_SIZE PAGE_SIZE
+#define SYSTRAP_BATCH_SIZE (4 * PAGE_SIZE)
+#define SYSTRAP_CONTEXT_OFF (2 * SYSTRAP_CONTEXT_SIZE)
+#define SYSTRAP_CONTEXTS 16384u
+#define SYSTRAP_REGION_SIZE (SYSTRAP_CONTEXT_OFF + SYSTRAP_CONTEXTS * SYSTRAP_CONTEXT_SIZE)
+/* In the page of code: the programs that a thread installs. */
+#define SYSTRAP_PROG_OFF 2048
+
+/* A context: what the stub reads when it resumes, then the stack of its signal handler. */
+struct stub_context {
+    u64 fs_base, gs_base;     /* the stub's handler loads them when it is told to */
+    struct linux_stack stack; /* argument of sigaltstack */
+};
+#define SYSTRAP_STACK_OFF PAGE_SIZE
+#define SYSTRAP_STACK_SIZE (SYSTRAP_CONTEXT_SIZE - SYSTRAP_STACK_OFF)
+
+/* Makes a stub thread leave guest code, or enter its handler at the exit of a syscall. Not queued
+ * twice. */
+#define SYSTRAP_SIGNAL LINUX_SIGUSR2
+
+/* Queued, with a random value: proves that the host has delivered it. */
+#define SYSTRAP_PROOF_SIGNAL 61
+
+/* The number of the syscalls by which stub code reports; together with their address. */
+#define SYSTRAP_REPORT_NR 0x53545542
+
+/* The exact flags that the stubs' filter lets through. */
+#define SYSTRAP_CLONE_PROCESS                                                                      \
+    (LINUX_CLONE_PARENT | LINUX_CLONE_PTRACE | LINUX_CLONE_FILES | LINUX_SIGCHLD)
+#define SYSTRAP_CLONE_THREAD                                                                       \
+    (LINUX_CLONE_VM | LINUX_CLONE_FS | LINUX_CLONE_FILES | LINUX_CLONE_SIGHAND |                   \
+     LINUX_CLONE_THREAD | LINUX_CLONE_SYSVSEM | LINUX_CLONE_PTRACE)
+#define SYSTRAP_LISTENER_FLAGS                                                                     \
+    (LINUX_SECCOMP_FILTER_FLAG_NEW_LISTENER | LINUX_SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+
+/* One syscall of a batch, as systrap_stub_memory reads it. */
+struct stub_op {
+    u64 nr; /* -1 ends the batch */
+    u64 args[6];
+};
+
+#define SYSTRAP_BATCH_OPS (SYSTRAP_BATCH_SIZE / sizeof(struct stub_op) - 1)
+
+#define SYSTRAP_STUBS_MAX 16384u
+
+/* A stub with more threads than this is not kept for another address space. */
+#define SYSTRAP_THREADS_KEPT 4
+
+/* A call of the master thread. */
+struct master_call {
+    struct list_head link; /* g_systrap.lock */
+    enum { CALL_CREATE, CALL_CLONE, CALL_RECYCLE, CALL_KILL, CALL_SHUTDOWN } type;
+    struct platform_as *as;     /* CREATE: result */
+    struct stub_thread *thread; /* CLONE: result */
+    int result;
+    bool async;       /* nobody waits; the call is part of the as */
+    atomic_uint done; /* futex */
+};
+
+enum stub_state {
+    STUB_FRESH,   /* its first report has not been received */
+    STUB_SYSCALL, /* in a syscall that was received and not answered */
+    STUB_FRAME,   /* in its handler's report, not answered: the frame has all registers */
+    STUB_GUEST,   /* runs */
+};
+
+/* A thread of a stub that runs guest code. Belongs to a vcpu, or waits in as->ready. */
+struct stub_thread {
+    struct stub_thread *next; /* of as->all; written by the master, before the thread is used */
+    struct list_head link;    /* as->ready: as->lock */
+    int tid;                  /* immutable */
+    int fd;                   /* its listener; immutable */
+    u32 slot;                 /* of its context; immutable */
+    struct stub_context *ctx; /* our view: hostile content; immutable */
+    u64 addr;                 /* of the context in the stub; immutable */
+    enum stub_state state;    /* private to the vcpu */
+    u64 id;                   /* of the notification; SYSCALL, FRAME; private to the vcpu */
+    u64 frame;                /* FRAME: offset in the context, checked; private to the vcpu */
+    atomic_bool kicked;       /* a signal was sent, and no report has come since */
+    atomic_bool running;      /* the vcpu waits for a report */
+    u32 ticks;                /* the master's patience */
+};
+
+struct platform_as {
+    struct ref refs;                   /* one for each vcpu on it and each of the kernel's */
+    int pid;                           /* of the stub and its leader; immutable */
+    u32 slot;                          /* of the batch file; immutable */
+    struct stub_op *batch;             /* our writable view; ops [0, npending): lock */
+    struct mutex lock;                 /* PLATFORM_AS */
+    atomic_uint npending;              /* queued operations; written under lock */
+    atomic_uint nguest;                /* vcpus that run guest code or are about to */
+    atomic_bool dead;                  /* the stub is gone or about to be */
+    atomic_bool killed;                /* by ourselves */
+    bool touched;                      /* something was mapped since the last cleaning; lock */
+    int mem_tid;                       /* the memory thread; immutable */
+    int mem_fd;                        /* its listener; immutable */
+    u64 mem_id;                        /* its report that is not answered, 0 = none; lock */
+    struct list_head ready;            /* stub threads without a vcpu; lock */
+    _Atomic(struct stub_thread *) all; /* every thread; written by the master */
+    u32 nthreads;                      /* written by the master */
+    bool leader_reaped;                /* private to the master */
+    struct list_head link;             /* of the spares: g_systrap.lock */
+    struct master_call call;           /* KILL */
+};
+
+enum vcpu_flags {
+    VCPU_GUEST = 1, /* resumed, or about to be: an interrupt needs a signal */
+    VCPU_INTR = 2,  /* INTERRUPTED is owed */
+};
+
+/* A vcpu. Everything without a label is private to its host thread. */
+struct platform_thread {
+    struct platform_as *as;   /* holds a reference; set by the creator before the wake-up */
+    struct stub_thread *stub; /* NULL: none. Changed under lock */
+    struct mutex lock;        /* LEAF: against a signal that would hit a former stub thread */
+    atomic_uint flags;        /* enum vcpu_flags */
+    void *task;               /* set by the creator */
+    atomic_uint assigned;     /* futex: 1 = as, stub and task are there, 2 = leave */
+    struct list_head link;    /* of the free vcpus: g_systrap.lock */
+
+    enum platform_event_type event; /* that is being handled */
+    u64 rax;                        /* STUB_SYSCALL: what the register holds when it goes on */
+    u64 orig_rax;                   /* the event's syscall, or -1 */
+    bool valid;                     /* regs holds the stub's registers as of the event */
+    bool dirty;                     /* the stub's registers are not regs: write them back */
+    bool bases;                     /* fs_base or gs_base among them */
+    bool next_set;                  /* next was set in this event */
+    bool step;                      /* single_step for the next resume */
+    bool stepping;                  /* the trap flag is ours */
+    bool strip;                     /* ... and is to be taken out of the registers */
+    bool died;                      /* DIED has been or must be delivered */
+    struct arch_regs regs, next;
+};
+
+struct systrap_global {
+    const struct platform_kernel_ops *kops; /* immutable */
+    u64 region;                             /* immutable */
+    int batch_fd, context_fd;               /* immutable */
+    char *batch_map, *context_map;          /* immutable: our views of the files */
+    int sentry_pid;                         /* immutable */
+    int template_pid;                       /* private to the master after init */
+
+    struct mutex lock;                   /* PLATFORM */
+    struct list_head spares;             /* stubs without a guest, ready to use; lock */
+    u32 nspares;                         /* lock */
+    struct list_head calls;              /* of the master; lock */
+    struct list_head vcpus;              /* free ones; lock */
+    u32 nvcpus;                          /* lock */
+    struct platform_as **slots;          /* by slot; written by the master under lock */
+    u32 nslots;                          /* slots ever used; lock */
+    u64 contexts[SYSTRAP_CONTEXTS / 64]; /* bits of slots in use; private to the master */
+
+    atomic_uint bell;  /* futex of the master */
+    atomic_uint ready; /* futex: template made (1) or failed (2) */
+    int init_error;    /* valid when ready == 2 */
+    atomic_bool down;  /* shutdown was called */
+};
+
+extern struct systrap_global g_systrap;
+extern __thread struct platform_thread *t_systrap_vcpu; /* of this host thread, or NULL */
+
+/* stub.S */
+extern const char systrap_stub_begin[], systrap_stub_end[], systrap_stub_template[],
+    systrap_stub_syscall[], systrap_stub_leader[], systrap_stub_clone_thread[],
+    systrap_stub_handler[], systrap_stub_reported[], systrap_stub_sigreturn[],
+    systrap_stub_restorer[], systrap_stub_idle[], systrap_stub_idle_reported[],
+    systrap_stub_memory[], systrap_stub_memory_reported[];
+/* Its address inside a stub. */
+#define SYSTRAP_STUB(label) (g_systrap.region + (u64)((label)-systrap_stub_begin))
+#define SYSTRAP_BATCH_ADDR (g_systrap.region + SYSTRAP_CODE_SIZE)
+
+/* trace.c: one traced thread, called by its tracer. -ESRCH: it is gone (or, a leader, about to be;
+ * *status says what was seen). */
+int st_trace_detach(int tid, const char *label);
+int st_trace_wait(int tid, int *status);
+int st_trace_run(int pid, int tid, struct arch_regs *regs, int *status);
+void st_trace_stub_regs(struct arch_regs *regs, const char *label);
+/* The status of a thread that has ended or, with TRACEEXIT, is ending. */
+bool st_trace_is_gone(int status);
+/* Waits until a killed thread is gone. */
+void st_trace_reap(int tid);
+/* Handles a stop that means nothing to us (stray signals, group stops) before a resume. */
+void st_trace_absorb(int pid, int status);
+
+/* notify.c: one listener. -ESRCH: its thread is gone. */
+int notify_recv(int fd, int pid, int tid, struct linux_seccomp_notif *n);
+int notify_send(int fd, u64 id, s64 val);
+bool notify_is(const struct linux_seccomp_notif *n, const char *label);
+
+/* frame.c: registers and FP state in a stub thread's signal frame. */
+int frame_init(struct platform_info *info);
+/* From the first frame of the first stub. */
+int frame_learn(struct stub_thread *s);
+/* Takes the place of a frame from a report. False: there can be none. */
+bool frame_take(struct stub_thread *s, const struct linux_seccomp_notif *n);
+void frame_read(struct stub_thread *s, const struct linux_seccomp_notif *n, struct arch_regs *r);
+void frame_write(struct stub_thread *s, const struct arch_regs *r);
+const struct linux_rt_sigframe *frame_of(struct stub_thread *s);
+void frame_fp_reset(struct stub_thread *s);
+void frame_fp_get(struct stub_thread *s, void *buf);
+int frame_fp_set(struct stub_thread *s, const void *buf);
+
+/* template.c */
+int st_template_create(void);
+int st_template_reserve(void);
+
+/* filter.c */
+int st_filter_install(void);
+/* Writes the programs for the threads to their place in the page of code. */
+void st_filter_write_programs(char *code);
+/* Addresses of their sock_fprog in a stub. */
+u64 st_filter_guest_program(void);
+u64 st_filter_memory_program(void);
+
+/* master.c */
+int st_master_start(struct platform_info *info);
+int st_master_call(struct master_call *call);
+void st_master_call_async(struct master_call *call);
+void st_master_ring(void);
+
+/* stubs.c: on the master thread. */
+int stub_make(struct platform_as **out);
+int stub_add_thread(struct platform_as *as, struct stub_thread **out);
+/* Makes it fit for another guest. False: it can't be. */
+bool stub_recycle(struct platform_as *as);
+/* Ends the stub and frees all of it. */
+void stub_end(struct platform_as *as);
+void stub_leader_gone(struct platform_as *as, int status);
+void stub_template_gone(int status);
+struct platform_as *stub_find(int pid);
+void stub_poll_deaths(void);
+
+/* as.c */
+int systrap_as_create(struct platform_as **out);
+void systrap_as_get(struct platform_as *as);
+void systrap_as_put(struct platform_as *as);
+int systrap_as_apply(struct platform_as *as, const struct platform_mapop *ops, size_t n);
+/* The queue runs. as->lock is held. */
+void st_as_flush_locked(struct platform_as *as);
+void st_as_kill(struct platform_as *as, const char *why);
+/* Unmaps everything; nobody uses the as. */
+int st_as_clean(struct platform_as *as);
+/* A stub thread for a new vcpu. */
+int st_as_take_thread(struct platform_as *as, struct stub_thread **out);
+void st_as_return_thread(struct platform_as *as, struct stub_thread *s);
+
+/* thread.c */
+int systrap_thread_create(struct platform_as *as, void *task, struct platform_thread **out);
+void systrap_thread_interrupt(struct platform_thread *v);
+int systrap_thread_switch_as(struct platform_thread *v, struct platform_as *as);
+void systrap_single_step(struct platform_thread *v);
+/* v's stub thread is gone. */
+void st_vcpu_died(struct platform_thread *v);
+
+/* context.c: a vcpu's registers. */
+void context_sanitize(struct arch_regs *regs);
+/* Fetches the registers of the event unless they are here. False: the stub died. */
+bool context_load(struct platform_thread *v);
+/* Those of a new program. */
+void context_reset(struct platform_thread *v);
+int context_capture(struct platform_as *as, struct stub_thread *s, struct linux_seccomp_notif *n);
+void systrap_regs_get(struct platform_thread *v, struct arch_regs *regs);
+void systrap_regs_set(struct platform_thread *v, const struct arch_regs *regs);
+void systrap_fp_get(struct platform_thread *v, void *buf);
+int systrap_fp_set(struct platform_thread *v, const void *buf);
+
+/* run.c: the loop of one guest thread. */
+void st_vcpu_run_guest(struct platform_thread *v);
+
+#endif

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hostile guests on the systrap backend: jumps to stub code, signal frames of their own making. */
+#include "abi/linux/sched.h"
+#include "platform/systrap/systrap.h"
+#define TOY_PLATFORM "systrap"
+#include "tests/unit/platform/ptrace/toy.h"
+
+#include <criterion/criterion.h>
+
+__asm__(".pushsection .rodata\n"
+        "g_begin:\n"
+        "g_loop: mov $39,%eax; syscall; jmp g_loop\n"
+        "g_spin: jmp g_spin\n"
+        "g_exit: mov $60,%eax; syscall; hlt\n"
+        /* rdi -> registers: target, rax, rdi, rsi, rdx, r10, r8, r9, rsp */
+        "g_jump: mov %rdi,%rbx; mov 8(%rbx),%rax; mov 24(%rbx),%rsi; mov 32(%rbx),%rdx\n"
+        "mov 40(%rbx),%r10; mov 48(%rbx),%r8; mov 56(%rbx),%r9; mov 64(%rbx),%rsp\n"
+        "mov 16(%rbx),%rdi; mov $0x7777,%r12d; mov $0x8888,%r13d; jmp *(%rbx)\n"
+        "g_end:\n.popsection\n");
+extern const char g_begin[], g_loop[], g_spin[], g_exit[], g_jump[], g_end[];
+#define AT(label) (TOY_CODE + (u64)((label)-g_begin))
+#define JUMP_OFF 0x1000ul
+#define FRAME_OFF 0x2000ul
+
+struct jump {
+    u64 target, rax, rdi, rsi, rdx, r10, r8, r9, rsp;
+};
+
+static struct platform_as *g_as;
+
+static void setup(void)
+{
+    toy_init(g_begin, g_end);
+    g_as = toy_as();
+}
+
+static void teardown(void)
+{
+    platform_as_put(g_as);
+    platform_shutdown();
+    cr_expect_eq(toy_children(NULL, 0), 0);
+}
+
+TestSuite(systrap_escape, .init = setup, .fini = teardown, .timeout = 120);
+
+static struct jump *jump_slot(void)
+{
+    return (struct jump *)(toy_mem + TOY_DATA_OFF + JUMP_OFF);
+}
+
+static struct platform_action keep_event(struct toy_task *t, const struct platform_event *ev)
+{
+    struct platform_event *out = t->data;
+    *out = *ev;
+    return toy_exit(t);
+}
+
+static struct platform_event event_of_jump(struct jump j)
+{
+    struct platform_event ev = {0};
+    struct toy_task t = {
+        .fn = keep_event, .entry = AT(g_jump), .arg = TOY_DATA + JUMP_OFF, .data = &ev};
+
+    *jump_slot() = j;
+    toy_start(g_as, &t);
+    toy_join(&t);
+    if (ev.type == PLATFORM_DIED) {
+        platform_as_put(g_as);
+        g_as = toy_as();
+    }
+    return ev;
+}
+
+/* Every instruction that makes a syscall, with every syscall that some rule lets through and some
+ * that none does: all of them come to us, but rt_sigreturn at its own place. */
+Test(systrap_escape, every_syscall_instruction)
+{
+    static const struct {
+        u64 nr, args[6];
+    } calls[] = {
+        {LINUX_SYS_mmap, {0x20000000, PAGE_SIZE, 7, 0x11, 3, 0}},
+        {LINUX_SYS_munmap, {TOY_CODE, TOY_CODE_SIZE}},
+        {LINUX_SYS_mprotect, {TOY_CODE, TOY_CODE_SIZE, 7}},
+        {LINUX_SYS_clone, {SYSTRAP_CLONE_THREAD}},
+        {LINUX_SYS_clone, {SYSTRAP_CLONE_PROCESS}},
+        {LINUX_SYS_seccomp, {LINUX_SECCOMP_SET_MODE_FILTER, SYSTRAP_LISTENER_FLAGS, 0}},
+        {LINUX_SYS_sigaltstack, {0}},
+        {LINUX_SYS_prctl, {1}},
+        {LINUX_SYS_getppid, {0}},
+        {LINUX_SYS_rt_sigreturn, {0}},
+        {LINUX_SYS_exit_group, {0}},
+        {LINUX_SYS_write, {2, TOY_CODE, 8}},
+        {LINUX_SYS_execve, {TOY_CODE, 0, 0}},
+        {LINUX_SYS_rt_sigprocmask, {0}},
+        {SYSTRAP_REPORT_NR, {11, 0, 0}},
+    };
+    size_t size = (size_t)(systrap_stub_end - systrap_stub_begin), found = 0;
+
+    for (size_t off = 0; off + 1 < size; off++) {
+        if ((u8)systrap_stub_begin[off] != 0x0f || (u8)systrap_stub_begin[off + 1] != 0x05)
+            continue;
+        found++;
+        for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+            const u64 *a = calls[i].args;
+            struct platform_event ev = event_of_jump((struct jump){
+                g_systrap.region + off, calls[i].nr, a[0], a[1], a[2], a[3], a[4], a[5], 0x5000});
+            if (calls[i].nr == LINUX_SYS_rt_sigreturn &&
+                off + 2 == (size_t)(systrap_stub_sigreturn - systrap_stub_begin)) {
+                cr_expect_neq(ev.type, PLATFORM_SYSCALL); /* there is no frame */
+                continue;
+            }
+            cr_expect_eq(ev.type, PLATFORM_SYSCALL, "offset %zu nr %lu: event %d", off,
+                         (long)calls[i].nr, ev.type);
+            cr_expect_eq(ev.nr, calls[i].nr);
+            cr_expect_eq(ev.ip, g_systrap.region + off + 2);
+        }
+    }
+    cr_expect_eq(found, 11);
+}
+
+/* Any byte of the page, with registers that might do something: an event, always. */
+Test(systrap_escape, every_byte)
+{
+    for (size_t off = 0; off < SYSTRAP_CODE_SIZE; off += off < 400 ? 1 : 37) {
+        struct platform_event ev = event_of_jump(
+            (struct jump){g_systrap.region + off, LINUX_SYS_mmap, TOY_DATA, PAGE_SIZE, 3, 0x11, 3,
+                          0, TOY_DATA + TOY_DATA_SIZE - 4096});
+        cr_expect(ev.type == PLATFORM_SYSCALL || ev.type == PLATFORM_FAULT ||
+                      ev.type == PLATFORM_DIED,
+                  "offset %zu: event %d", off, ev.type);
+    }
+}
+
+/* --- rt_sigreturn with a frame of the guest's --- */
+
+static struct jump forge(u64 rip, u64 mask, u64 stack)
+{
+    struct linux_ucontext *uc = (void *)(toy_mem + TOY_DATA_OFF + FRAME_OFF);
+
+    memset(uc, 0, sizeof(*uc));
+    uc->uc_flags = LINUX_UC_SIGCONTEXT_SS | LINUX_UC_STRICT_RESTORE_SS;
+    uc->uc_mcontext.rip = rip;
+    uc->uc_mcontext.rsp = TOY_DATA + TOY_DATA_SIZE;
+    uc->uc_mcontext.cs = ARCH_USER_CS;
+    uc->uc_mcontext.ss = ARCH_USER_DS;
+    uc->uc_mcontext.eflags = 0x202;
+    uc->uc_sigmask = mask;
+    uc->uc_stack = (struct linux_stack){
+        .ss_sp = stack, .ss_flags = (s32)LINUX_SS_AUTODISARM, .ss_size = 4 * PAGE_SIZE};
+    if (!stack)
+        uc->uc_stack.ss_flags = LINUX_SS_DISABLE;
+    return (struct jump){
+        .target = SYSTRAP_STUB(systrap_stub_sigreturn) - 2,
+        .rax = LINUX_SYS_rt_sigreturn,
+        .rsp = TOY_DATA + FRAME_OFF,
+    };
+}
+
+static struct platform_action until_dead(struct toy_task *t, const struct platform_event *ev)
+{
+    if (ev->type == PLATFORM_SYSCALL) {
+        t->last[0]++;
+        return t->last[1] ? toy_exit(t) : RESUME(0);
+    }
+    t->last[2] = ev->type;
+    return toy_exit(t);
+}
+
+static void start_forged(struct toy_task *t, struct jump j)
+{
+    *jump_slot() = j;
+    t->fn = until_dead;
+    t->entry = AT(g_jump);
+    t->arg = TOY_DATA + JUMP_OFF;
+    toy_start(g_as, t);
+}
+
+Test(systrap_escape, own_frame_is_just_registers)
+{
+    struct toy_task t = {.last = {0, 1}};
+
+    start_forged(&t, forge(AT(g_exit), 0, 0));
+    toy_join(&t);
+    cr_expect_eq(t.last[0], 1);
+}
+
+/* Signals blocked: an interrupt does not get through. The guest pays with its life. */
+Test(systrap_escape, blocked_signals_end_the_stub)
+{
+    struct toy_task t = {0};
+
+    start_forged(&t, forge(AT(g_spin), ~0ull, 0));
+    toy_sleep_ms(50);
+    platform_thread_interrupt(t.pt);
+    toy_join(&t);
+    cr_expect_eq(t.last[2], PLATFORM_DIED);
+    cr_expect_eq(atomic_load(&toy_stub_deaths), 0); /* not from outside */
+}
+
+/* With syscalls in between the interrupt comes at the next one. */
+Test(systrap_escape, blocked_signals_and_syscalls)
+{
+    struct toy_task t = {0};
+
+    start_forged(&t, forge(AT(g_loop), ~0ull, 0));
+    toy_sleep_ms(20);
+    platform_thread_interrupt(t.pt);
+    toy_join(&t);
+    cr_expect_eq(t.last[2], PLATFORM_INTERRUPTED);
+}
+
+static struct platform_action ask_for_registers(struct toy_task *t, const struct platform_event *ev)
+{
+    struct arch_regs regs;
+
+    if (ev->type == PLATFORM_SYSCALL) {
+        platform_regs_get(t->pt, &regs);
+        return RESUME(0);
+    }
+    t->last[2] = ev->type;
+    return toy_exit(t);
+}
+
+/* The handler's stack elsewhere, or no signals: registers can't be had. */
+Test(systrap_escape, registers_kept_away)
+{
+    struct toy_task t = {0}, u = {0};
+
+    *jump_slot() = forge(AT(g_loop), ~0ull, 0);
+    t.entry = u.entry = AT(g_jump);
+    t.arg = u.arg = TOY_DATA + JUMP_OFF;
+    t.fn = u.fn = ask_for_registers;
+    toy_start(g_as, &t);
+    toy_join(&t);
+    cr_expect_eq(t.last[2], PLATFORM_DIED);
+    platform_as_put(g_as);
+
+    g_as = toy_as();
+    *jump_slot() = forge(AT(g_loop), 0, TOY_DATA + 0x10000);
+    toy_start(g_as, &u);
+    toy_join(&u);
+    cr_expect_eq(u.last[2], PLATFORM_DIED);
+}
+
+/* What a guest did to its thread does not meet the next user of the stub. */
+Test(systrap_escape, nothing_is_inherited)
+{
+    static const struct {
+        u64 mask, stack;
+    } tricks[] = {{~0ull, 0}, {0, TOY_DATA + 0x10000}, {0, 0}, {1ull << 60, 0}};
+
+    for (size_t i = 0; i < 24; i++) {
+        struct toy_task t = {.last = {0, 1}};
+        struct toy_task u = {.fn = until_dead, .entry = AT(g_spin)};
+        start_forged(&t, forge(AT(g_exit), tricks[i % 4].mask, tricks[i % 4].stack));
+        toy_join(&t);
+        platform_as_put(g_as);
+        toy_sleep_ms(2);
+        g_as = toy_as();
+        toy_start(g_as, &u);
+        toy_sleep_ms(2);
+        platform_thread_interrupt(u.pt);
+        toy_join(&u);
+        cr_expect_eq(u.last[2], PLATFORM_INTERRUPTED, "after trick %zu: event %lu", i % 4,
+                     (long)u.last[2]);
+    }
+}
