@@ -32,12 +32,12 @@ fi
 
 printf '%-22s' 'ns an operation'
 for n in "${names[@]}"; do printf '%12s' "$n"; done
-for n in "${names[@]:1}"; do printf '%12s' "$n/native"; done
+for n in "${names[@]:1}"; do printf '%15s' "$n/native"; done
 echo
 while read -r op native; do
     printf '%-22s%12s' "$op" "$native"
     for n in "${names[@]:1}"; do printf '%12s' "$(awk -v o="$op" '$1 == o {print $2}' "$tmp/$n")"; done
-    for n in "${names[@]:1}"; do awk -v o="$op" -v b="$native" '$1 == o {printf "%12.1f", $2 / b}' "$tmp/$n"; done
+    for n in "${names[@]:1}"; do awk -v o="$op" -v b="$native" '$1 == o {printf "%15.1f", $2 / b}' "$tmp/$n"; done
     echo
 done <"$tmp/native"
 

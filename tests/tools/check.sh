@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # All phases of `make check`, or those named on the command line:
-#   format generated layering headers build unit syscalls syscalls-platforms e2e asan lockdep ubsan tsan
+#   format generated layering headers build unit syscalls syscalls-platforms e2e asan lockdep fuzz
+#   ubsan tsan
 # Each phase ends with a line "N passed, N failed, N skipped"; the last line here is their sum.
-# Environment: O (build folder), PLATFORMS, MAKE, QUICK=1 (no sanitizer builds).
+# Environment: O (build folder), PLATFORMS, MAKE, QUICK=1 (no sanitizer builds, no fuzzing).
 
 cd "$(dirname "$0")/../.." || exit 2
 o=${O:-build}
@@ -12,6 +13,7 @@ platforms=${PLATFORMS:-ptrace}
 rootless=
 [ "$(id -u)" -eq 0 ] || rootless=--rootless
 logs=$o/check
+case $o in /*) programs=$o/tests/syscalls ;; *) programs=$PWD/$o/tests/syscalls ;; esac
 mkdir -p "$logs"
 total_p=0 total_f=0 total_s=0
 broken=()
@@ -19,7 +21,7 @@ broken=()
 # phase NAME COMMAND...
 phase()
 {
-    local name=$1 log=$logs/${1//[ \/]/-}.log start=$SECONDS status sum
+    local name=$1 log=$logs/${1//[ \/]/-}.log start=$SECONDS status sum p f s _
     shift
     echo "== $name"
     "$@" >"$log" 2>&1
@@ -71,7 +73,7 @@ run_syscalls()
 
 run_e2e()
 {
-    O=$1 PLATFORM=$2 tests/e2e/run.sh "${@:3}"
+    O=$1 PLATFORM=$2 SYSCALLS_BIN=$programs tests/e2e/run.sh "${@:3}"
 }
 
 run_headers()
@@ -79,8 +81,14 @@ run_headers()
     $make O="$o" headers
 }
 
-# The tests of a sanitizer build. Leaks are counted by kcache_census, not by LSan: it cannot see into
-# the arena.
+# Each target for a few seconds: does it build, and does what the corpus holds still pass?
+run_fuzz()
+{
+    O=$o FUZZ_TIME=${FUZZ_TIME:-4} tests/tools/fuzz.sh
+}
+
+# The tests of a sanitizer build. Leaks of kernel objects are found by the e2e test selftest, not by
+# LSan: it cannot see into the arena.
 run_variant()
 {
     local name=$1 p
@@ -96,7 +104,7 @@ run_variant()
     [ "$name" = tsan ] && return 0
     for p in $platforms; do
         phase "syscalls $name $p" run_syscalls "$o-$name" "$p"
-        if [ "$name" = asan ] && [ -x tests/e2e/run.sh ]; then
+        if [ "$name" != ubsan ] && [ -x tests/e2e/run.sh ]; then
             phase "e2e $name $p" run_e2e "$o-$name" "$p" --quick
         fi
     done
@@ -129,6 +137,7 @@ run_phase()
     ubsan) run_variant ubsan --enable-ubsan ;;
     tsan) run_variant tsan --enable-tsan ;;
     lockdep) run_variant lockdep --enable-lockdep --enable-debug ;;
+    fuzz) phase fuzz run_fuzz ;;
     *) echo "check.sh: unknown phase $1" >&2; exit 2 ;;
     esac
 }
@@ -140,7 +149,7 @@ if [ $# -gt 0 ]; then
     for name in "$@"; do run_phase "$name"; done
 else
     phases="format generated headers build layering unit syscalls syscalls-platforms e2e"
-    [ -n "${QUICK-}" ] || phases="$phases asan lockdep"
+    [ -n "${QUICK-}" ] || phases="$phases asan lockdep fuzz"
     for name in $phases; do
         run_phase "$name"
         if [ "$name" = build ] && [ $total_f -ne 0 ] && [ ! -x "$o/runsc" ]; then
