@@ -10,10 +10,10 @@
 #include "cvisor/types.h"
 
 enum boot_mount_type {
-    BOOT_MOUNT_GOFER,   /* gofer_fd serves it */
+    BOOT_MOUNT_GOFER, /* gofer_fd serves it */
     BOOT_MOUNT_TMPFS,
     BOOT_MOUNT_PROC,
-    BOOT_MOUNT_DEV,     /* devtmpfs with the standard nodes */
+    BOOT_MOUNT_DEV, /* devtmpfs with the standard nodes */
     BOOT_MOUNT_DEVPTS,
     BOOT_MOUNT_SYSFS,
     BOOT_MOUNT_MQUEUE,
@@ -24,11 +24,11 @@ struct boot_mount {
     const char *destination; /* absolute guest path; the first mount is "/" */
     int gofer_fd;            /* GOFER: connected socket to a gofer server, else -1 */
     bool readonly;
-    bool overlay;            /* GOFER: writable in-memory overlay on top */
+    bool overlay; /* GOFER: writable in-memory overlay on top */
     bool noexec, nosuid, nodev;
-    u64 size_limit;          /* TMPFS: bytes, 0 = default */
-    u32 mode;                /* TMPFS: root directory's mode, 0 = 01777 */
-    u32 uid, gid;            /* TMPFS: root directory's owner */
+    u64 size_limit; /* TMPFS: bytes, 0 = default */
+    u32 mode;       /* TMPFS: root directory's mode, 0 = 01777 */
+    u32 uid, gid;   /* TMPFS: root directory's owner */
 };
 
 struct boot_rlimit {
@@ -37,7 +37,8 @@ struct boot_rlimit {
 };
 
 struct boot_process {
-    const char *const *argv; /* NULL-terminated; argv[0] looked up in PATH of envp when it has no '/' */
+    const char *const
+        *argv; /* NULL-terminated; argv[0] looked up in PATH of envp when it has no '/' */
     const char *const *envp;
     const char *cwd;
     u32 uid, gid;
@@ -45,7 +46,7 @@ struct boot_process {
     size_t ngroups;
     u64 caps_effective, caps_permitted, caps_inheritable, caps_bounding, caps_ambient;
     bool no_new_privs;
-    u32 umask;               /* 0022 by default */
+    u32 umask; /* 0022 by default */
     const struct boot_rlimit *rlimits;
     size_t nrlimits;
 };
@@ -54,13 +55,13 @@ struct boot_config {
     const char *platform; /* NULL = best */
     bool strace;
     const char *strace_syscalls; /* comma-separated names to trace, NULL = all */
-    int stdio[3];         /* host fds for guest fds 0..2; -1 = closed. Owned by the sentry. */
-    int control_fd;       /* stream socket to runsc, see control messages below; -1 = none */
+    int stdio[3];   /* host fds for guest fds 0..2; -1 = closed. Owned by the sentry. */
+    int control_fd; /* stream socket to runsc, see control messages below; -1 = none */
     const char *hostname;
     const struct boot_mount *mounts;
     size_t nmounts;
     struct boot_process init;
-    u64 memory_limit;     /* bytes of the memory file, 0 = a generous default */
+    u64 memory_limit; /* bytes of the memory file, 0 = a generous default */
 };
 
 /*

@@ -129,8 +129,9 @@ static int init_load(struct task *t, const char *path, const struct exec_strings
 }
 
 /* execvp: the directories of PATH in turn; EACCES is remembered, as the shell does. */
-static int init_search(struct task *t, const struct boot_process *p, const struct exec_strings *argv,
-                       const struct exec_strings *envp, struct loader_result *res)
+static int init_search(struct task *t, const struct boot_process *p,
+                       const struct exec_strings *argv, const struct exec_strings *envp,
+                       struct loader_result *res)
 {
     const char *name = p->argv[0];
     if (strchr(name, '/') || !*name)

@@ -18,7 +18,8 @@ static void control_signal(const struct boot_msg *m)
         struct process_group *fg = m->pid ? NULL : g->pgrp->session->foreground;
         if (fg && fg != g->pgrp) {
             struct thread_group *p;
-            list_for_each_entry(p, &fg->members, pgrp_node) signal_send_group(p, m->arg, &info);
+            list_for_each_entry (p, &fg->members, pgrp_node)
+                signal_send_group(p, m->arg, &info);
         } else {
             signal_send_group(g, m->arg, &info);
         }

@@ -58,8 +58,9 @@ void cred_put(const struct cred *c)
 void cred_commit(struct task *t, struct cred *c)
 {
     const struct cred *old = t->cred;
-    if (t->mm && old && (old->euid != c->euid || old->egid != c->egid || old->fsuid != c->fsuid ||
-                         old->fsgid != c->fsgid || (c->cap_permitted & ~old->cap_permitted)))
+    if (t->mm && old &&
+        (old->euid != c->euid || old->egid != c->egid || old->fsuid != c->fsuid ||
+         old->fsgid != c->fsgid || (c->cap_permitted & ~old->cap_permitted)))
         t->mm->dumpable = false;
     mutex_lock(&t->res_lock);
     t->cred = c;

@@ -248,10 +248,11 @@ static struct platform_action kernel_event(void *arg, const struct platform_even
 static void kernel_stub_died(int host_pid)
 {
     char why[128];
-    snprintf(why, sizeof(why),
-             "a process of the sandbox (host pid %d in its namespace) was killed from outside, or by "
-             "the host for lack of memory",
-             host_pid);
+    snprintf(
+        why, sizeof(why),
+        "a process of the sandbox (host pid %d in its namespace) was killed from outside, or by "
+        "the host for lack of memory",
+        host_pid);
     if (g_sandbox_fatal)
         g_sandbox_fatal(why);
 }

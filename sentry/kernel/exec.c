@@ -163,7 +163,8 @@ static int exec_commit(struct task *t, struct loader_result *res)
     return 0;
 }
 
-static s64 do_execve(struct task *t, int dirfd, uaddr_t upath, uaddr_t argv, uaddr_t envp, int flags)
+static s64 do_execve(struct task *t, int dirfd, uaddr_t upath, uaddr_t argv, uaddr_t envp,
+                     int flags)
 {
     if (flags & ~(LINUX_AT_EMPTY_PATH | LINUX_AT_SYMLINK_NOFOLLOW))
         return -EINVAL;

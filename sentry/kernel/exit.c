@@ -53,7 +53,8 @@ void group_usage_locked(struct thread_group *g, struct rusage_k *self)
 {
     struct task *t;
     *self = g->self_usage;
-    list_for_each_entry(t, &g->tasks, group_node) rusage_add_task(self, t);
+    list_for_each_entry (t, &g->tasks, group_node)
+        rusage_add_task(self, t);
 }
 
 static struct linux_timeval ns_to_timeval(u64 ns)
@@ -135,7 +136,8 @@ static bool exit_notify_parent(struct thread_group *g)
         struct sigaction_k *ka = &sh->actions[LINUX_SIGCHLD];
         reap = ka->handler == SIGACT_IGN || (ka->flags & LINUX_SA_NOCLDWAIT);
     }
-    if (g->exit_signal && !(g->exit_signal == LINUX_SIGCHLD && sh->actions[LINUX_SIGCHLD].handler == SIGACT_IGN))
+    if (g->exit_signal &&
+        !(g->exit_signal == LINUX_SIGCHLD && sh->actions[LINUX_SIGCHLD].handler == SIGACT_IGN))
         signal_send_locked(p, NULL, sh, g->exit_signal, &info, NULL);
     mutex_unlock(&sh->lock);
     waitq_notify(&p->child_waitq, LINUX_POLLIN);
@@ -175,11 +177,9 @@ static struct thread_group *exit_find_reaper(struct thread_group *g)
 static void exit_reparent_children(struct thread_group *g)
 {
     struct thread_group *reaper = exit_find_reaper(g), *c, *n;
-    list_for_each_entry_safe(c, n, &g->children, sibling)
-    {
+    list_for_each_entry_safe (c, n, &g->children, sibling) {
         struct task *t;
-        list_for_each_entry(t, &c->tasks, group_node)
-        {
+        list_for_each_entry (t, &c->tasks, group_node) {
             if (t->pdeath_signal)
                 signal_send_task(t, t->pdeath_signal, NULL);
         }
@@ -346,8 +346,7 @@ int exit_other_threads(struct task *t)
         return -EAGAIN;
     }
     g->exec_task = t;
-    list_for_each_entry(o, &g->tasks, group_node)
-    {
+    list_for_each_entry (o, &g->tasks, group_node) {
         if (o == t)
             continue;
         atomic_store(&o->killed, true);

@@ -110,8 +110,7 @@ void pgrp_join(struct thread_group *g, struct process_group *pg)
 bool pgrp_is_orphaned(struct process_group *pg, struct thread_group *except)
 {
     struct thread_group *g;
-    list_for_each_entry(g, &pg->members, pgrp_node)
-    {
+    list_for_each_entry (g, &pg->members, pgrp_node) {
         if (g == except || g->zombie || !g->parent)
             continue;
         if (g->parent->pgrp != pg && g->parent->pgrp->session == pg->session)
@@ -123,8 +122,7 @@ bool pgrp_is_orphaned(struct process_group *pg, struct thread_group *except)
 bool pgrp_has_stopped(struct process_group *pg)
 {
     struct thread_group *g;
-    list_for_each_entry(g, &pg->members, pgrp_node)
-    {
+    list_for_each_entry (g, &pg->members, pgrp_node) {
         if (!g->zombie && g->stop == GROUP_STOPPED)
             return true;
     }
@@ -135,8 +133,7 @@ int pgrp_signal_locked(struct process_group *pg, int sig, const struct linux_sig
 {
     struct thread_group *g;
     int sent = 0;
-    list_for_each_entry(g, &pg->members, pgrp_node)
-    {
+    list_for_each_entry (g, &pg->members, pgrp_node) {
         if (g->zombie)
             continue;
         signal_send_group(g, sig, info);
@@ -157,8 +154,7 @@ void pgrp_check_orphans(struct thread_group *exiting)
 {
     struct thread_group *parent = exiting->parent;
     /* Its own group loses the link through its parent. */
-    if (parent && parent->pgrp != exiting->pgrp &&
-        parent->pgrp->session == exiting->pgrp->session)
+    if (parent && parent->pgrp != exiting->pgrp && parent->pgrp->session == exiting->pgrp->session)
         pgrp_check_one(exiting->pgrp, exiting);
 }
 

@@ -79,8 +79,7 @@ static void sigpending_discard(struct thread_group *g, struct sigpending *p, sig
     if (!(p->set & which))
         return;
     struct sigqueue_entry *e, *n;
-    list_for_each_entry_safe(e, n, &p->queue, node)
-    {
+    list_for_each_entry_safe (e, n, &p->queue, node) {
         if (!(which & sig_bit(e->info.si_signo)))
             continue;
         if (e->timer) /* it may queue its next one */
@@ -95,8 +94,7 @@ static void sigpending_purge_timer(struct thread_group *g, struct sigpending *p,
 {
     struct sigqueue_entry *e, *n;
     int sig = 0;
-    list_for_each_entry_safe(e, n, &p->queue, node)
-    {
+    list_for_each_entry_safe (e, n, &p->queue, node) {
         if (e->timer != timer)
             continue;
         sig = e->info.si_signo;
@@ -104,8 +102,7 @@ static void sigpending_purge_timer(struct thread_group *g, struct sigpending *p,
     }
     if (!sig)
         return;
-    list_for_each_entry(e, &p->queue, node)
-    {
+    list_for_each_entry (e, &p->queue, node) {
         if (e->info.si_signo == sig)
             return;
     }
@@ -116,14 +113,14 @@ void signal_purge_timer(struct thread_group *g, struct posix_timer *timer)
 {
     struct task *t;
     sigpending_purge_timer(g, &g->pending, timer);
-    list_for_each_entry(t, &g->tasks, group_node) sigpending_purge_timer(g, &t->pending, timer);
+    list_for_each_entry (t, &g->tasks, group_node)
+        sigpending_purge_timer(g, &t->pending, timer);
 }
 
 bool signal_timer_queued(struct thread_group *g, struct task *t, struct posix_timer *timer)
 {
     struct sigqueue_entry *e;
-    list_for_each_entry(e, t ? &t->pending.queue : &g->pending.queue, node)
-    {
+    list_for_each_entry (e, t ? &t->pending.queue : &g->pending.queue, node) {
         if (e->timer == timer)
             return true;
     }
@@ -229,8 +226,7 @@ static void group_continue(struct thread_group *g)
     g->stop_count = 0;
     g->stop_reported = false;
     g->stop_wait_pending = false;
-    list_for_each_entry(t, &g->tasks, group_node)
-    {
+    list_for_each_entry (t, &g->tasks, group_node) {
         t->stop_pending = false;
         task_set_signal_work(t);
     }
@@ -244,11 +240,12 @@ static void signal_prepare(struct thread_group *g, int sig)
     struct task *t;
     if (sig == LINUX_SIGCONT) {
         sigpending_discard(g, &g->pending, stops);
-        list_for_each_entry(t, &g->tasks, group_node) sigpending_discard(g, &t->pending, stops);
+        list_for_each_entry (t, &g->tasks, group_node)
+            sigpending_discard(g, &t->pending, stops);
         group_continue(g);
     } else if (stops & sig_bit(sig)) {
         sigpending_discard(g, &g->pending, sig_bit(LINUX_SIGCONT));
-        list_for_each_entry(t, &g->tasks, group_node)
+        list_for_each_entry (t, &g->tasks, group_node)
             sigpending_discard(g, &t->pending, sig_bit(LINUX_SIGCONT));
     }
 }
@@ -295,8 +292,7 @@ void group_kill_locked(struct thread_group *g, int status)
         g->exit_code = status;
     }
     g->stop = GROUP_RUNNING;
-    list_for_each_entry(t, &g->tasks, group_node)
-    {
+    list_for_each_entry (t, &g->tasks, group_node) {
         atomic_store(&t->killed, true);
         t->stop_pending = false;
         task_set_signal_work(t);
@@ -307,8 +303,7 @@ void group_kill_locked(struct thread_group *g, int status)
 static struct task *signal_pick(struct thread_group *g, int sig)
 {
     struct task *t, *sleeping = NULL;
-    list_for_each_entry(t, &g->tasks, group_node)
-    {
+    list_for_each_entry (t, &g->tasks, group_node) {
         if (t->waiting & sig_bit(sig))
             return t;
         if (t->blocked & sig_bit(sig))
@@ -325,8 +320,7 @@ static bool signal_blocked_everywhere(struct task *t, struct thread_group *g, in
 {
     if (t)
         return ((t->blocked | t->waiting) & sig_bit(sig)) != 0;
-    list_for_each_entry(t, &g->tasks, group_node)
-    {
+    list_for_each_entry (t, &g->tasks, group_node) {
         if (!((t->blocked | t->waiting) & sig_bit(sig)))
             return false;
     }
@@ -402,8 +396,7 @@ static void sigpending_take(struct thread_group *g, struct sigpending *p, int si
 {
     struct sigqueue_entry *e, *found = NULL;
     bool more = false;
-    list_for_each_entry(e, &p->queue, node)
-    {
+    list_for_each_entry (e, &p->queue, node) {
         if (e->info.si_signo != sig)
             continue;
         if (found) {
@@ -498,7 +491,7 @@ void signal_set_action(struct thread_group *g, int sig, const struct sigaction_k
         if (signal_ignored(g, sh, sig)) {
             struct task *t;
             sigpending_discard(g, &g->pending, sig_bit(sig));
-            list_for_each_entry(t, &g->tasks, group_node)
+            list_for_each_entry (t, &g->tasks, group_node)
                 sigpending_discard(g, &t->pending, sig_bit(sig));
         }
     }
@@ -512,8 +505,7 @@ int signal_send_pgrp(int pgid, int sig, const struct linux_siginfo *info)
     struct thread_group *g;
     int sent = 0;
     if (pg) {
-        list_for_each_entry(g, &pg->members, pgrp_node)
-        {
+        list_for_each_entry (g, &pg->members, pgrp_node) {
             if (g->zombie)
                 continue;
             signal_send_group(g, sig, info);

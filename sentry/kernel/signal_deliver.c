@@ -96,8 +96,7 @@ static void group_stop_begin(struct thread_group *g, int sig)
         g->stop_signal = sig;
         g->stop_count = 0;
         g->cont_pending = false;
-        list_for_each_entry(t, &g->tasks, group_node)
-        {
+        list_for_each_entry (t, &g->tasks, group_node) {
             g->stop_count++;
             t->stop_pending = true;
             task_set_signal_work(t);

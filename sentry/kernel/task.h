@@ -41,7 +41,8 @@ struct fs_context {
     _Atomic u32 borrowed;
     struct vfs_path old_root;
 };
-struct fs_context *fs_context_new(const struct vfs_path *root, const struct vfs_path *cwd, u32 umask);
+struct fs_context *fs_context_new(const struct vfs_path *root, const struct vfs_path *cwd,
+                                  u32 umask);
 struct fs_context *fs_context_copy(struct fs_context *fs);
 void fs_context_get(struct fs_context *fs);
 void fs_context_put(struct fs_context *fs);
@@ -103,7 +104,7 @@ struct old_sighand {
 struct process_group {
     struct ref refs;
     int id;
-    struct session *session; /* referenced; immutable */
+    struct session *session;  /* referenced; immutable */
     struct list_head members; /* thread_group.pgrp_node; TASKS */
     struct list_head session_node;
 };
@@ -111,8 +112,8 @@ struct process_group {
 struct session {
     struct ref refs;
     int id;
-    struct tty *tty;         /* controlling terminal; TASKS */
-    struct list_head groups; /* TASKS */
+    struct tty *tty;                  /* controlling terminal; TASKS */
+    struct list_head groups;          /* TASKS */
     struct process_group *foreground; /* TASKS; of tty */
     struct thread_group *leader;      /* TASKS; NULL after it exited */
 };
@@ -127,63 +128,72 @@ struct rusage_k {
 
 struct thread_group { /* a process */
     struct ref refs;
-    int id;              /* tgid; immutable */
-    struct task *leader; /* TASKS */
+    int id;                 /* tgid; immutable */
+    struct task *leader;    /* TASKS */
     struct list_head tasks; /* task.group_node; TASKS */
     int nthreads;           /* live tasks, TASKS */
 
-    struct thread_group *parent;   /* TASKS; NULL for init */
-    struct list_head children;     /* thread_group.sibling; TASKS */
-    struct list_head sibling;      /* TASKS */
-    struct process_group *pgrp;    /* referenced; TASKS */
-    struct list_head pgrp_node;    /* TASKS */
-    bool did_exec;                 /* setpgid of a child: EACCES */
+    struct thread_group *parent; /* TASKS; NULL for init */
+    struct list_head children;   /* thread_group.sibling; TASKS */
+    struct list_head sibling;    /* TASKS */
+    struct process_group *pgrp;  /* referenced; TASKS */
+    struct list_head pgrp_node;  /* TASKS */
+    bool did_exec;               /* setpgid of a child: EACCES */
     bool child_subreaper, has_subreaper_ancestor;
-    int exit_signal;               /* to the parent; TASKS */
-    bool zombie;       /* leader dead and every thread gone; reapable. TASKS */
-    bool auto_reap;    /* parent ignores SIGCHLD */
-    int exit_code;     /* wait status once group_exit or zombie. SIGHAND */
+    int exit_signal;          /* to the parent; TASKS */
+    bool zombie;              /* leader dead and every thread gone; reapable. TASKS */
+    bool auto_reap;           /* parent ignores SIGCHLD */
+    int exit_code;            /* wait status once group_exit or zombie. SIGHAND */
     struct waitq child_waitq; /* wait4 of this process; SIGCHLD events */
 
     /* Referenced; exec replaces a shared one. From outside: group_lock_sighand(). */
     struct sighand *_Atomic sighand;
     struct old_sighand *old_sighands; /* replaced by exec; kept until the group is freed */
     u32 nold_sighands;
-    struct sigpending pending;      /* process-directed; sighand->lock */
-    struct waitq signal_waitq;      /* signalfd */
-    enum group_stop stop;           /* sighand->lock */
-    int stop_signal;                /* sighand->lock */
-    int stop_count;                 /* tasks still to stop; sighand->lock */
-    bool stop_reported;     /* the parent got its SIGCHLD for this stop; sighand->lock */
-    bool stop_wait_pending; /* wait4 WUNTRACED has not taken it yet; sighand->lock */
-    bool cont_pending;      /* wait4 WCONTINUED has not taken it yet; sighand->lock */
-    bool cont_notify;       /* the parent has still to get CLD_CONTINUED; sighand->lock */
-    u32 sig_queued;         /* entries in all queues; sighand->lock */
-    bool leader_exited;             /* sighand->lock */
-    bool group_exiting;             /* sighand->lock; exit_code is set */
-    struct task *exec_task;         /* task that is in de_thread; sighand->lock */
+    struct sigpending pending; /* process-directed; sighand->lock */
+    struct waitq signal_waitq; /* signalfd */
+    enum group_stop stop;      /* sighand->lock */
+    int stop_signal;           /* sighand->lock */
+    int stop_count;            /* tasks still to stop; sighand->lock */
+    bool stop_reported;        /* the parent got its SIGCHLD for this stop; sighand->lock */
+    bool stop_wait_pending;    /* wait4 WUNTRACED has not taken it yet; sighand->lock */
+    bool cont_pending;         /* wait4 WCONTINUED has not taken it yet; sighand->lock */
+    bool cont_notify;          /* the parent has still to get CLD_CONTINUED; sighand->lock */
+    u32 sig_queued;            /* entries in all queues; sighand->lock */
+    bool leader_exited;        /* sighand->lock */
+    bool group_exiting;        /* sighand->lock; exit_code is set */
+    struct task *exec_task;    /* task that is in de_thread; sighand->lock */
 
     struct mutex rlimit_lock; /* rank LEAF */
     struct linux_rlimit rlimits[LINUX_RLIM_NLIMITS];
     struct rusage_k self_usage, children_usage; /* of dead threads; of reaped children. TASKS */
-    u64 start_ns;             /* CLOCK_MONOTONIC */
-    struct cpu_limit *_Atomic cpu_limit; /* owner: kernel/cpu_limit.c */
-    struct posix_timers *timers; /* owner: kernel/posix_timers.c */
+    u64 start_ns;                               /* CLOCK_MONOTONIC */
+    struct cpu_limit *_Atomic cpu_limit;        /* owner: kernel/cpu_limit.c */
+    struct posix_timers *timers;                /* owner: kernel/posix_timers.c */
     s32 oom_score_adj;
 };
 
 /* ---- tasks --------------------------------------------------------------------------------- */
 
-enum task_state { TASK_RUNNING, TASK_SLEEPING, TASK_UNINTERRUPTIBLE, TASK_STOPPED, TASK_TRACED, TASK_ZOMBIE, TASK_DEAD };
+enum task_state {
+    TASK_RUNNING,
+    TASK_SLEEPING,
+    TASK_UNINTERRUPTIBLE,
+    TASK_STOPPED,
+    TASK_TRACED,
+    TASK_ZOMBIE,
+    TASK_DEAD
+};
 
 struct task {
     struct ref refs;
-    int tid;                     /* immutable, but exec by a non-leader takes the leader's (TASKS) */
-    struct thread_group *group;  /* referenced; immutable */
+    int tid;                    /* immutable, but exec by a non-leader takes the leader's (TASKS) */
+    struct thread_group *group; /* referenced; immutable */
     struct list_head group_node; /* TASKS */
-    struct platform_thread *pt;  /* set before START; NULL once EXIT is near: SIGHAND to read from outside */
-    _Atomic int state;           /* enum task_state, for /proc and group stop */
-    char comm[16];               /* LEAF-free: written by self, torn reads are harmless */
+    struct platform_thread
+        *pt;           /* set before START; NULL once EXIT is near: SIGHAND to read from outside */
+    _Atomic int state; /* enum task_state, for /proc and group stop */
+    char comm[16];     /* LEAF-free: written by self, torn reads are harmless */
 
     /* Shared resources; pointers are changed by self under the LEAF lock res_lock, read by self
      * freely, by others (proc) under res_lock. */
@@ -195,8 +205,8 @@ struct task {
     const struct cred *cred; /* referenced */
 
     /* Signals; sighand->lock unless said. */
-    sigset64 blocked;            /* written by self under the lock; read by self freely */
-    sigset64 real_blocked;       /* sigtimedwait: signals it waits for are deliverable in `waiting` */
+    sigset64 blocked;      /* written by self under the lock; read by self freely */
+    sigset64 real_blocked; /* sigtimedwait: signals it waits for are deliverable in `waiting` */
     sigset64 waiting;
     sigset64 saved_mask;         /* self: restored at the end of sigsuspend, ppoll, ... */
     bool restore_mask;           /* self */
@@ -208,20 +218,20 @@ struct task {
     struct linux_stack altstack; /* self */
 
     /* Blocking: see task_block(). */
-    _Atomic u32 wake_seq;  /* futex word */
-    u32 wake_prepared;     /* self */
+    _Atomic u32 wake_seq; /* futex word */
+    u32 wake_prepared;    /* self */
 
     /* Registers: valid inside an event; see regs.h. self */
     struct arch_regs regs;
     bool regs_valid, regs_dirty;
-    u64 syscall_nr;      /* current syscall, ~0 when not in one: nothing to restart */
-    s64 syscall_ret;     /* its result so far, before signals are looked at */
-    void *start_fp;      /* kmalloc'ed FP state for START, or NULL */
-    _Atomic bool in_event; /* the platform has handed this task to the kernel */
-    _Atomic bool sleeping; /* in task_block */
-    bool exited;           /* self: task_exit() has run inside a syscall */
-    struct syscall_args syscall_args; /* as entered: for restart */
-    s64 (*restart_fn)(struct task *t);       /* ERESTART_RESTARTBLOCK */
+    u64 syscall_nr;                    /* current syscall, ~0 when not in one: nothing to restart */
+    s64 syscall_ret;                   /* its result so far, before signals are looked at */
+    void *start_fp;                    /* kmalloc'ed FP state for START, or NULL */
+    _Atomic bool in_event;             /* the platform has handed this task to the kernel */
+    _Atomic bool sleeping;             /* in task_block */
+    bool exited;                       /* self: task_exit() has run inside a syscall */
+    struct syscall_args syscall_args;  /* as entered: for restart */
+    s64 (*restart_fn)(struct task *t); /* ERESTART_RESTARTBLOCK */
     u64 restart_data[6];
 
     /* clone and exit */
@@ -231,7 +241,7 @@ struct task {
     _Atomic bool vfork_done;   /* on the parent */
     int exit_code;             /* wait status form, self until zombie */
     int pdeath_signal;         /* self; sent by the parent's exit under TASKS */
-    uaddr_t set_child_tid; /* written by the child when it starts; self */
+    uaddr_t set_child_tid;     /* written by the child when it starts; self */
 
     /* accounting */
     u64 start_ns;
@@ -293,8 +303,8 @@ bool task_signal_pending(struct task *t);
 /* ---- life ---------------------------------------------------------------------------------- */
 
 struct clone_params {
-    u64 flags;        /* LINUX_CLONE_* without the exit signal */
-    u64 stack;        /* new rsp, 0 = the parent's */
+    u64 flags; /* LINUX_CLONE_* without the exit signal */
+    u64 stack; /* new rsp, 0 = the parent's */
     u64 tls;
     uaddr_t parent_tid, child_tid, pidfd;
     int exit_signal;

@@ -80,8 +80,7 @@ static int wait_scan(struct thread_group *self, const struct wait_opts *o, struc
     struct thread_group *g, *n;
     int ret = -ECHILD;
     rwlock_wrlock(&g_tasks_lock);
-    list_for_each_entry_safe(g, n, &self->children, sibling)
-    {
+    list_for_each_entry_safe (g, n, &self->children, sibling) {
         if (!wait_matches(o, g))
             continue;
         ret = 0;

@@ -52,8 +52,7 @@ void waitq_remove(struct waiter *w)
 static void waitq_notify_locked(struct waitq *q, u32 events)
 {
     struct waiter *w, *n;
-    list_for_each_entry_safe(w, n, &q->waiters, node)
-    {
+    list_for_each_entry_safe (w, n, &q->waiters, node) {
         if (!(events & (w->mask | LINUX_POLLERR | LINUX_POLLHUP)))
             continue;
         w->notify(w, events);

@@ -40,7 +40,8 @@ s64 sys_clone(struct task *t, const struct syscall_args *a)
     };
     if (p.exit_signal > NSIG)
         return -EINVAL;
-    if ((p.flags & LINUX_CLONE_PIDFD) && (p.flags & (LINUX_CLONE_PARENT_SETTID | LINUX_CLONE_DETACHED)))
+    if ((p.flags & LINUX_CLONE_PIDFD) &&
+        (p.flags & (LINUX_CLONE_PARENT_SETTID | LINUX_CLONE_DETACHED)))
         return -EINVAL;
     return task_clone(t, &p);
 }

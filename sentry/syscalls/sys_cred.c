@@ -172,10 +172,9 @@ s64 sys_setresuid(struct task *t, const struct syscall_args *a)
 {
     u32 r = arg_u32(a, 0), e = arg_u32(a, 1), s = arg_u32(a, 2);
     const struct cred *old = t->cred;
-    if (!cred_capable(old, LINUX_CAP_SETUID) &&
-        !(id_allowed(r, old->uid, old->euid, old->suid) &&
-          id_allowed(e, old->uid, old->euid, old->suid) &&
-          id_allowed(s, old->uid, old->euid, old->suid)))
+    if (!cred_capable(old, LINUX_CAP_SETUID) && !(id_allowed(r, old->uid, old->euid, old->suid) &&
+                                                  id_allowed(e, old->uid, old->euid, old->suid) &&
+                                                  id_allowed(s, old->uid, old->euid, old->suid)))
         return -EPERM;
     struct cred *c = cred_copy(old);
     if (!c)
@@ -193,10 +192,9 @@ s64 sys_setresgid(struct task *t, const struct syscall_args *a)
 {
     u32 r = arg_u32(a, 0), e = arg_u32(a, 1), s = arg_u32(a, 2);
     const struct cred *old = t->cred;
-    if (!cred_capable(old, LINUX_CAP_SETGID) &&
-        !(id_allowed(r, old->gid, old->egid, old->sgid) &&
-          id_allowed(e, old->gid, old->egid, old->sgid) &&
-          id_allowed(s, old->gid, old->egid, old->sgid)))
+    if (!cred_capable(old, LINUX_CAP_SETGID) && !(id_allowed(r, old->gid, old->egid, old->sgid) &&
+                                                  id_allowed(e, old->gid, old->egid, old->sgid) &&
+                                                  id_allowed(s, old->gid, old->egid, old->sgid)))
         return -EPERM;
     struct cred *c = cred_copy(old);
     if (!c)
@@ -217,7 +215,8 @@ s64 sys_setfsuid(struct task *t, const struct syscall_args *a)
     u32 was = old->fsuid;
     if (id == ID_KEEP || id == was)
         return was;
-    if (!cred_capable(old, LINUX_CAP_SETUID) && id != old->uid && id != old->euid && id != old->suid)
+    if (!cred_capable(old, LINUX_CAP_SETUID) && id != old->uid && id != old->euid &&
+        id != old->suid)
         return was;
     struct cred *c = cred_copy(old);
     if (!c)
@@ -234,7 +233,8 @@ s64 sys_setfsgid(struct task *t, const struct syscall_args *a)
     u32 was = old->fsgid;
     if (id == ID_KEEP || id == was)
         return was;
-    if (!cred_capable(old, LINUX_CAP_SETGID) && id != old->gid && id != old->egid && id != old->sgid)
+    if (!cred_capable(old, LINUX_CAP_SETGID) && id != old->gid && id != old->egid &&
+        id != old->sgid)
         return was;
     struct cred *c = cred_copy(old);
     if (!c)

@@ -102,8 +102,7 @@ static void membarrier_all(bool global, struct task *t)
         if (!global && l->group != t->group)
             continue;
         struct sighand *sh = group_lock_sighand(l->group);
-        list_for_each_entry(o, &l->group->tasks, group_node)
-        {
+        list_for_each_entry (o, &l->group->tasks, group_node) {
             if (o != t && o->pt && !atomic_load(&o->in_event))
                 platform_thread_interrupt(o->pt);
         }

@@ -15,9 +15,9 @@ static int rlimit_change(struct task *t, struct thread_group *g, u32 resource,
                          const struct linux_rlimit *new, struct linux_rlimit *old)
 {
     int err = 0;
-    if (resource >= LINUX_RLIM_NLIMITS || (new && new->rlim_cur > new->rlim_max))
+    if (resource >= LINUX_RLIM_NLIMITS || (new &&new->rlim_cur > new->rlim_max))
         return -EINVAL;
-    if (new && resource == LINUX_RLIMIT_NOFILE && new->rlim_max > (1u << 20))
+    if (new &&resource == LINUX_RLIMIT_NOFILE &&new->rlim_max > (1u << 20))
         return -EPERM; /* fs.nr_open */
     mutex_lock(&g->rlimit_lock);
     struct linux_rlimit *r = &g->rlimits[resource];
@@ -29,7 +29,7 @@ static int rlimit_change(struct task *t, struct thread_group *g, u32 resource,
             *r = *new;
     }
     mutex_unlock(&g->rlimit_lock);
-    if (!err && new && resource == LINUX_RLIMIT_CPU)
+    if (!err && new &&resource == LINUX_RLIMIT_CPU)
         cpu_limit_changed(g);
     return err;
 }

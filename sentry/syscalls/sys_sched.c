@@ -301,7 +301,8 @@ static int prio_group(struct thread_group *g, void *arg)
     }
     if (!match)
         return 0;
-    list_for_each_entry(to, &g->tasks, group_node) prio_visit(p, to);
+    list_for_each_entry (to, &g->tasks, group_node)
+        prio_visit(p, to);
     return 0;
 }
 

@@ -245,8 +245,7 @@ static int kill_pgrp(struct task *t, int id, int sig, const struct linux_siginfo
     struct process_group *pg = id ? pgrp_find_locked(id) : t->group->pgrp;
     struct thread_group *g;
     if (pg) {
-        list_for_each_entry(g, &pg->members, pgrp_node)
-        {
+        list_for_each_entry (g, &pg->members, pgrp_node) {
             int err = kill_one_locked(t, g, sig, info);
             if (!err || ret == -ESRCH)
                 ret = err;

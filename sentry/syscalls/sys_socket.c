@@ -316,8 +316,9 @@ s64 sys_setsockopt(struct task *t, const struct syscall_args *a)
     if (!err) {
         err = level == LINUX_SOL_SOCKET ? set_socket_option(s, name, val, n) : -ENOPROTOOPT;
         if (err == -ENOPROTOOPT)
-            err = s->ops->setsockopt ? s->ops->setsockopt(s, level, name, val, n)
-                  : level == LINUX_SOL_SOCKET ? -ENOPROTOOPT : -EOPNOTSUPP;
+            err = s->ops->setsockopt          ? s->ops->setsockopt(s, level, name, val, n)
+                  : level == LINUX_SOL_SOCKET ? -ENOPROTOOPT
+                                              : -EOPNOTSUPP;
     }
     file_put(f);
     return err;

@@ -15,8 +15,7 @@
 #define WAIT4_OPTIONS                                                                              \
     (LINUX_WNOHANG | LINUX_WUNTRACED | LINUX_WCONTINUED | LINUX___WNOTHREAD | LINUX___WALL |       \
      (int)LINUX___WCLONE)
-#define WAITID_OPTIONS                                                                             \
-    (WAIT4_OPTIONS | LINUX_WEXITED | LINUX_WNOWAIT)
+#define WAITID_OPTIONS (WAIT4_OPTIONS | LINUX_WEXITED | LINUX_WNOWAIT)
 
 static int put_rusage(struct task *t, uaddr_t u, const struct rusage_k *k)
 {

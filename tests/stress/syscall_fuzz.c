@@ -457,6 +457,8 @@ int main(int argc, char **argv)
         no_memory = argc > 5 ? atoi(argv[5]) : 200;
         argc -= 2, argv += 2;
     }
+    if (getpid() != 1)
+        return 0; /* somebody executes /proc/self/exe */
     for (int i = 4; i < argc && g_nonly < 64; i++)
         g_only[g_nonly++] = atoi(argv[i]);
     if (n < 1 || n > PROCESSES_MAX)

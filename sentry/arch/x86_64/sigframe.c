@@ -144,8 +144,8 @@ static int get_fpstate(struct task *t, u64 at)
                     magic2 == LINUX_FP_XSTATE_MAGIC2;
     if (extended) {
         size_t rest = sw.xstate_size - sizeof(struct linux_fpstate);
-        if (copy_in(t, buf + sizeof(struct linux_fpstate),
-                    uaddr(at + sizeof(struct linux_fpstate)), rest))
+        if (copy_in(t, buf + sizeof(struct linux_fpstate), uaddr(at + sizeof(struct linux_fpstate)),
+                    rest))
             return -EFAULT;
         xs->header.xfeatures &= g_platform_info.xfeatures & sw.xfeatures;
         xs->header.xcomp_bv = 0;
