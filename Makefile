@@ -4,7 +4,7 @@
 # Everything is built into $(O); see `make help`.
 
 O ?= build
-PLATFORMS ?= ptrace
+PLATFORMS ?= ptrace systrap
 PYTHON ?= python3
 .DEFAULT_GOAL := all
 

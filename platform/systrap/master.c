@@ -216,6 +216,8 @@ static int try_stub(void)
     int err = stub_make(&as);
 
     if (err < 0) {
+        if (err == -EBUSY)
+            log_warn("systrap: a seccomp listener above this process leaves no room for ours");
         log_debug("systrap: a stub can't be made: error %d", -err);
         return err;
     }

@@ -2,8 +2,6 @@
 /* The backend's table, probe, init and shutdown. */
 #include "platform/systrap/systrap.h"
 
-#include "abi/linux/ptrace.h"
-#include "abi/linux/wait.h"
 #include "cvisor/host.h"
 #include "cvisor/host_stub.h"
 #include "cvisor/log.h"
@@ -17,7 +15,7 @@
 
 struct systrap_global g_systrap;
 
-/* Whether leaders can be traced. All else is found out by making the first stub. */
+/* All else, ptrace too, is found out by making the first stub: a process less at each start. */
 static int systrap_probe(char *why, size_t n)
 {
     if (!host_has_fsgsbase()) {
@@ -28,21 +26,7 @@ static int systrap_probe(char *why, size_t n)
         snprintf(why, n, "the host kernel is older than Linux 6.11");
         return -ENOSYS;
     }
-    int pid = host_fork_files();
-    if (pid == 0) {
-        for (;;)
-            host_sched_yield();
-    }
-    if (pid < 0) {
-        snprintf(why, n, "a process can't be made (error %d)", -pid);
-        return pid;
-    }
-    long r = host_ptrace(LINUX_PTRACE_SEIZE, pid, 0, LINUX_PTRACE_O_EXITKILL);
-    host_kill(pid, LINUX_SIGKILL);
-    st_trace_reap(pid);
-    if (r < 0)
-        snprintf(why, n, "ptrace of a child is refused (error %ld)", -r);
-    return (int)r;
+    return 0;
 }
 
 static int systrap_init(const struct platform_config *cfg, const struct platform_kernel_ops *kops,
