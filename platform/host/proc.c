@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Host syscalls on processes and threads. */
+#include "abi/linux/sysinfo.h"
 #include "cvisor/host.h"
 #include "platform/host/syscall.h"
 
@@ -69,6 +70,13 @@ __noreturn void host_exit_group(int status)
 int host_getrandom(void *buf, size_t n, u32 flags)
 {
     return (int)HOST_CALL_RETRY(getrandom, buf, n, flags);
+}
+
+u64 host_memory_total(void)
+{
+    struct linux_sysinfo si;
+
+    return HOST_CALL(sysinfo, &si) < 0 ? 0 : (u64)si.totalram * si.mem_unit;
 }
 
 int host_getrusage(int who, struct linux_rusage *ru)

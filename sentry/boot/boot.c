@@ -66,13 +66,21 @@ static int boot_wait_end(void)
     return status;
 }
 
+/* Without a limit of the user's: never so much that the host has to kill somebody. */
+static u64 default_memory_limit(void)
+{
+    u64 host = host_memory_total();
+
+    return host ? MIN(PAGE_DOWN(host - host / 8), MEMORY_LIMIT_DEFAULT) : MEMORY_LIMIT_DEFAULT;
+}
+
 int sentry_boot_platform(const struct boot_config *cfg, char *why, size_t n)
 {
     struct platform_config pc = {.name = cfg->platform, .template_pidfd = -1};
     host_safecopy_init();
     vdso_clock_prepare();
     cpus_init();
-    int err = memory_file_init(cfg->memory_limit ? cfg->memory_limit : MEMORY_LIMIT_DEFAULT);
+    int err = memory_file_init(cfg->memory_limit ? cfg->memory_limit : default_memory_limit());
     if (err) {
         snprintf(why, n, "cannot make the sandbox's memory file: %s", strerror(-err));
         return err;
