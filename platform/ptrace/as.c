@@ -102,16 +102,25 @@ int as_take_thread(struct platform_as *as)
     return master_call(&call);
 }
 
-bool as_return_thread(struct platform_as *as, int tid)
+bool as_reserve_ready(struct platform_as *as)
 {
     bool room;
 
     mutex_lock(&as->lock);
-    room = as->nready < PTRACE_READY_MAX;
+    room = as->nready + as->nreturning < PTRACE_READY_MAX;
     if (room)
-        as->ready[as->nready++] = tid;
+        as->nreturning++;
     mutex_unlock(&as->lock);
     return room;
+}
+
+void as_return_thread(struct platform_as *as, int tid)
+{
+    mutex_lock(&as->lock);
+    as->nreturning--;
+    if (tid)
+        as->ready[as->nready++] = tid;
+    mutex_unlock(&as->lock);
 }
 
 /* --- operations --- */

@@ -67,6 +67,7 @@ struct platform_as {
     atomic_bool killed;          /* by ourselves */
     bool touched;                /* something was mapped since the last cleaning; lock */
     u32 nready;                  /* lock */
+    u32 nreturning;              /* places in ready that are promised; lock */
     int ready[PTRACE_READY_MAX]; /* tids that nobody traces, in ptrace_stub_wait; lock */
     bool leader_reaped;          /* private to the master */
     struct list_head link;       /* of the spares: g_ptrace.lock */
@@ -206,8 +207,10 @@ void as_clean_regs(struct arch_regs *regs);
 void as_kill(struct platform_as *as, const char *why);
 /* A stub thread for a new vcpu: its tid. */
 int as_take_thread(struct platform_as *as);
-/* A stub thread that nobody traces any more. False: no room. */
-bool as_return_thread(struct platform_as *as, int tid);
+/* A stub thread that nobody will trace any more: first a place for it (false: no room), then the thread
+ * itself, or 0 to give the place back. */
+bool as_reserve_ready(struct platform_as *as);
+void as_return_thread(struct platform_as *as, int tid);
 
 /* thread.c */
 int ptrace_thread_create(struct platform_as *as, void *task, struct platform_thread **out);

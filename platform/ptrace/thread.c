@@ -87,11 +87,13 @@ static void release_thread(struct platform_thread *v)
     int tid = v->tid;
     if (tid == 0)
         return;
-    if (as->nready < PTRACE_READY_MAX && trace_detach(tid) == 0) {
-        forget_thread(v);
-        if (!as_return_thread(as, tid))
-            log_warn("ptrace: thread %d of stub %d is left over", tid, as->pid);
-        return;
+    if (as_reserve_ready(as)) {
+        bool detached = trace_detach(tid) == 0;
+        if (detached)
+            forget_thread(v);
+        as_return_thread(as, detached ? tid : 0);
+        if (detached)
+            return;
     }
     trace_stub_regs(&regs, ptrace_stub_exit);
     host_ptrace(LINUX_PTRACE_SETREGS, tid, 0, (u64)(uintptr_t)&regs);

@@ -18,9 +18,12 @@
 #include <errno.h>
 #include <string.h>
 
-/* The region lies at random in the last 64 GiB of user addresses. */
-#define REGION_LOW 0x7ff000000000ull
+/* The region lies at random in the last 64 GiB of user addresses, if there is room: reservations of
+ * ours can fill them. Then the search goes further down, the guest's address space ending with it. */
+#define REGION_SPAN (64ull << 30)
 #define REGION_HIGH (SYSTRAP_TASK_END - (1ull << 30))
+#define REGION_TRIES 16 /* in each span, which then is doubled */
+#define REGION_SPANS 7  /* 4 TiB */
 
 /* Shared by parent and child while the template starts. */
 struct handshake {
@@ -33,12 +36,12 @@ struct handshake {
  * away after the fork. */
 int st_template_reserve(void)
 {
-    for (int i = 0; i < 64; i++) {
-        u64 r;
+    for (int i = 0; i < REGION_TRIES * REGION_SPANS; i++) {
+        u64 span = REGION_SPAN << (i / REGION_TRIES), r;
         int err = host_getrandom(&r, sizeof(r), 0);
         if (err < 0)
             return err;
-        u64 addr = (REGION_LOW + r % (REGION_HIGH - REGION_LOW)) & ~(u64)(SYSTRAP_CONTEXT_SIZE - 1);
+        u64 addr = (REGION_HIGH - span + r % span) & ~(u64)(SYSTRAP_CONTEXT_SIZE - 1);
         void *p = host_mmap((void *)addr, SYSTRAP_REGION_SIZE, LINUX_PROT_NONE,
                             LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS | LINUX_MAP_NORESERVE |
                                 LINUX_MAP_FIXED_NOREPLACE,

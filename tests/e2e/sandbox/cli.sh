@@ -11,6 +11,8 @@ check do_not_found_message grep -q '/no/such/program' "$T/stderr"
 touch "$T/plain"
 expect do_not_executable 126 '' runsc_do "$T/plain"
 expect do_env 0 'v=1 2' runsc_do --env V=1\ 2 sh -c 'echo "v=$V"'
+# Large reservations of ours then fill the top of the address space.
+command -v setarch >/dev/null && expect do_fixed_addresses 0 hi setarch -R "$RUNSC" --root "$T/state" --platform=$PLATFORM do echo hi
 expect do_cwd 0 /usr runsc_do --cwd /usr pwd
 (cd /usr/lib && expect do_cwd_inherited 0 /usr/lib runsc_do pwd)
 expect do_stdin 0 3 sh -c "printf 'a\nb\nc\n' | '$RUNSC' --root '$T/state' --platform=$PLATFORM do wc -l"
