@@ -99,6 +99,7 @@ static u64 rate_between(const struct sample *a, const struct sample *b)
  * A new line that starts where the old one is at this very moment, plus step. No reader is between the
  * two: one that read the TSC after us sees seq change and tries again.
  */
+#define SET(field, v) __atomic_store_n(&(field), (v), __ATOMIC_RELAXED)
 static void publish(u64 mult, u64 step, bool usable)
 {
     volatile struct vdso_params *p = g_clock.params;
@@ -108,12 +109,12 @@ static void publish(u64 mult, u64 step, bool usable)
     __atomic_store_n(&p->seq, seq + 1, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     tsc = vdso_rdtsc();
-    p->mono_base = vdso_line(tsc, p->tsc_base, p->mult, p->mono_base) + step;
-    p->tsc_base = tsc;
-    p->mult = mult;
-    p->real_offset = g_clock.real_offset;
-    p->boot_offset = g_clock.boot_offset;
-    p->usable = usable;
+    SET(p->mono_base, vdso_line(tsc, p->tsc_base, p->mult, p->mono_base) + step);
+    SET(p->tsc_base, tsc);
+    SET(p->mult, mult);
+    SET(p->real_offset, g_clock.real_offset);
+    SET(p->boot_offset, g_clock.boot_offset);
+    SET(p->usable, usable);
     __atomic_store_n(&p->seq, seq + 2, __ATOMIC_RELEASE);
 }
 

@@ -58,6 +58,9 @@ static inline u64 vdso_line(u64 tsc, u64 tsc_base, u64 mult, u64 base)
     return base + (u64)((unsigned __int128)delta * mult >> VDSO_SHIFT);
 }
 
+/* One field; seq tells whether several belong together. */
+#define vdso_get(field) __atomic_load_n((field), __ATOMIC_RELAXED)
+
 /* Reads a clock. False: make a syscall. */
 static inline bool vdso_read(const volatile struct vdso_params *p, enum vdso_clock clock, u64 *ns)
 {
@@ -70,10 +73,11 @@ static inline bool vdso_read(const volatile struct vdso_params *p, enum vdso_clo
             __builtin_ia32_pause();
             continue;
         }
-        if (!p->usable)
+        if (!vdso_get(&p->usable))
             return false;
-        now = vdso_line(vdso_rdtsc(), p->tsc_base, p->mult, p->mono_base);
-        offset = clock == VDSO_BOOT ? p->boot_offset : p->real_offset;
+        now = vdso_line(vdso_rdtsc(), vdso_get(&p->tsc_base), vdso_get(&p->mult),
+                        vdso_get(&p->mono_base));
+        offset = vdso_get(clock == VDSO_BOOT ? &p->boot_offset : &p->real_offset);
         res = p->coarse_res;
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
         if (__atomic_load_n(&p->seq, __ATOMIC_RELAXED) == seq)
