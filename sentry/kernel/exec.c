@@ -148,9 +148,11 @@ static int exec_commit(struct task *t, struct loader_result *res)
     struct thread_group *g = t->group;
     posix_timers_exec(g);
     fdtable_close_on_exec(t);
+    rwlock_wrlock(&g_tasks_lock);
     if (g->parent)
         g->exit_signal = LINUX_SIGCHLD;
     g->did_exec = true;
+    rwlock_wrunlock(&g_tasks_lock);
     t->rseq_addr = 0;
     t->rseq_len = 0;
     t->robust_list = uaddr(0);

@@ -217,7 +217,7 @@ static void exit_group_dead(struct thread_group *g)
     exit_session_leader(g);
     pgrp_check_orphans(g);
     exit_reparent_children(g);
-    g->zombie = true;
+    __atomic_store_n(&g->zombie, true, __ATOMIC_RELEASE); /* pidfd.c reads it without the lock */
     pidfd_notify_exit(g);
     if (exit_notify_parent(g))
         exit_reap_locked(g);
@@ -316,7 +316,7 @@ void task_exit(struct task *t, int wait_status)
     }
     if (last)
         exit_group_dead(g);
-    int code = g->exit_code;
+    int code = last ? g->exit_code : 0;
     rwlock_wrunlock(&g_tasks_lock);
     if (last) {
         posix_timers_exit(g);

@@ -141,7 +141,7 @@ struct thread_group { /* a process */
     bool did_exec;               /* setpgid of a child: EACCES */
     bool child_subreaper, has_subreaper_ancestor;
     int exit_signal;          /* to the parent; TASKS */
-    bool zombie;              /* leader dead and every thread gone; reapable. TASKS */
+    bool zombie;              /* leader dead and every thread gone; reapable. TASKS to change */
     bool auto_reap;           /* parent ignores SIGCHLD */
     int exit_code;            /* wait status once group_exit or zombie. SIGHAND */
     struct waitq child_waitq; /* wait4 of this process; SIGCHLD events */

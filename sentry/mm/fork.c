@@ -9,6 +9,7 @@
 #include "sentry/vfs/vfs.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* A growing array of platform operations, so that the child gets all of them in one batch. */
 struct op_array {
@@ -79,7 +80,8 @@ static int copy_vmas(struct mm *new, struct mm *old)
         c = vma_new();
         if (!c)
             return -ENOMEM;
-        *c = *v;
+        /* Not map, which belongs to the mappable's lock. */
+        memcpy(c, v, offsetof(struct vma, map));
         c->flags &= ~VMA_LOCKED;
         if (c->file)
             file_get(c->file);

@@ -87,7 +87,7 @@ struct vma {
     struct file *file;         /* referenced; NULL when anonymous */
     u64 off;                   /* of start, into the mappable */
     const char *name;          /* "[heap]", "[stack]", "[vdso]" static strings, or NULL */
-    struct mapping map;        /* in mappable->maps */
+    struct mapping map;        /* in mappable->maps. Last: a fork copies what stands before it */
 };
 
 /* Arguments of one mapping; filled by sys_mmap, then file_ops.mmap, then mm_mmap. */

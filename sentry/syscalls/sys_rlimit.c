@@ -76,7 +76,7 @@ s64 sys_prlimit64(struct task *t, const struct syscall_args *a)
     int err = -EPERM;
     if (prlimit_allowed(t, to))
         err = rlimit_change(t, to->group, arg_u32(a, 1), a->v[2] ? &new : NULL, &old);
-    if (to != t)
+    if (pid)
         task_put(to);
     if (!err && a->v[3])
         err = copy_out(t, arg_ptr(a, 3), &old, sizeof(old));
