@@ -468,7 +468,10 @@ int main(int argc, char **argv)
     if (g_shared == MAP_FAILED)
         return 2;
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    signal(SIGHUP, SIG_IGN), signal(SIGTTOU, SIG_IGN), signal(SIGTTIN, SIG_IGN);
+    /* F_SETSIG and F_SETOWN can send anything. */
+    for (int sig = 1; sig < NSIG; sig++)
+        if (sig != SIGCHLD)
+            signal(sig, SIG_IGN);
     umask(0);
     /* The children get nothing of the outside; this one is closed in child_main(). */
     out = fcntl(1, F_DUPFD_CLOEXEC, FD_REPORT);

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # All phases of `make check`, or those named on the command line:
-#   format generated layering headers build unit syscalls syscalls-platforms e2e asan lockdep fuzz
-#   ubsan tsan
+#   format generated layering headers build unit syscalls syscalls-platforms e2e stress asan lockdep
+#   fuzz ubsan tsan
 # Each phase ends with a line "N passed, N failed, N skipped"; the last line here is their sum.
 # Environment: O (build folder), PLATFORMS, MAKE, QUICK=1 (no sanitizer builds, no fuzzing).
 
@@ -76,6 +76,11 @@ run_e2e()
     O=$1 PLATFORM=$2 SYSCALLS_BIN=$programs tests/e2e/run.sh "${@:3}"
 }
 
+run_stress()
+{
+    O=$1 PLATFORM=$2 tests/stress/run.sh --quick
+}
+
 run_headers()
 {
     $make O="$o" headers
@@ -106,6 +111,7 @@ run_variant()
         phase "syscalls $name $p" run_syscalls "$o-$name" "$p"
         if [ "$name" != ubsan ] && [ -x tests/e2e/run.sh ]; then
             phase "e2e $name $p" run_e2e "$o-$name" "$p" --quick
+            phase "stress $name $p" run_stress "$o-$name" "$p"
         fi
     done
     unset ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
@@ -133,6 +139,11 @@ run_phase()
             phase "e2e $p" run_e2e "$o" "$p"
         done
         ;;
+    stress)
+        for p in $platforms; do
+            phase "stress $p" run_stress "$o" "$p"
+        done
+        ;;
     asan) run_variant asan --enable-asan --enable-ubsan --enable-debug ;;
     ubsan) run_variant ubsan --enable-ubsan ;;
     tsan) run_variant tsan --enable-tsan ;;
@@ -148,7 +159,7 @@ if [ $# -gt 0 ]; then
     $make O="$o" syscalls-build >"$logs/programs.log" 2>&1 || cat "$logs/programs.log"
     for name in "$@"; do run_phase "$name"; done
 else
-    phases="format generated headers build layering unit syscalls syscalls-platforms e2e"
+    phases="format generated headers build layering unit syscalls syscalls-platforms e2e stress"
     [ -n "${QUICK-}" ] || phases="$phases asan lockdep fuzz"
     for name in $phases; do
         run_phase "$name"
