@@ -180,7 +180,10 @@ int pipe_new(u32 flags, struct file *out[2])
 
 /* ---- open of a FIFO ---- */
 
-/* Waits until *counter is no longer was: 0 or -ERESTARTSYS. */
+/*
+ * Waits until *counter is no longer was: 0 or -ERESTARTSYS. A peer that came together with a signal counts:
+ * it has seen us, and would find nobody if this open failed.
+ */
 static int fifo_wait_peer(struct pipe *p, const u32 *counter, u32 was)
 {
     struct task *t = current;
@@ -194,10 +197,10 @@ static int fifo_wait_peer(struct pipe *p, const u32 *counter, u32 was)
         bool came = *counter != was;
         mutex_unlock(&p->lock);
         if (came)
+            err = 0;
+        if (came || err)
             break;
         err = task_block(t, TASK_FOREVER);
-        if (err)
-            break;
     }
     waitq_remove(&w);
     return err;
