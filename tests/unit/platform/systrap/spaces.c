@@ -5,6 +5,7 @@
 #include "tests/unit/platform/ptrace/toy.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 
 __asm__(".pushsection .rodata\n"
         "g_begin:\n"
@@ -356,7 +357,10 @@ static void kill_stubs(void)
 
 Test(systrap_spaces, stub_killed)
 {
-    for (int round = 0; round < 20; round++) {
+    /* CV_SOAK: also at moments when nothing has started yet, and more often. */
+    bool soak = getenv("CV_SOAK") != NULL;
+
+    for (int round = 0; round < (soak ? 20 : 4); round++) {
         struct platform_as *as = toy_as();
         struct toy_task t[4];
         atomic_uint gate = 0;
@@ -373,7 +377,7 @@ Test(systrap_spaces, stub_killed)
                 atomic_store(&t[i].done, 1);
             }
         }
-        bool wait = round & 1; /* for the one that is to block; else at any moment */
+        bool wait = !soak || (round & 1); /* for the one that is to block; else at any moment */
         while (wait && atomic_load(&t[3].events) == 0 && atomic_load(&t[3].done) == 0)
             host_sched_yield();
         int before = atomic_load(&toy_stub_deaths);
