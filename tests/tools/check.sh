@@ -110,7 +110,7 @@ run_variant()
     for p in $platforms; do
         phase "syscalls $name $p" run_syscalls "$o-$name" "$p"
         if [ "$name" != ubsan ] && [ -x tests/e2e/run.sh ]; then
-            phase "e2e $name $p" run_e2e "$o-$name" "$p" --quick
+            phase "e2e $name $p" run_e2e "$o-$name" "$p"
             phase "stress $name $p" run_stress "$o-$name" "$p"
         fi
     done
