@@ -32,9 +32,12 @@ enum platform_event_type {
 #define PLATFORM_WRITE 2u
 #define PLATFORM_EXEC 4u
 
+#define PLATFORM_ANSWERS 16
+
 struct platform_event {
     enum platform_event_type type;
-    u64 ip; /* SYSCALL: address after the syscall instruction. FAULT: faulting instruction. */
+    u64 ip;   /* SYSCALL: address after the syscall instruction. FAULT: faulting instruction. */
+    bool hot; /* SYSCALL: the instruction is executed often; the kernel may call as_patch */
     /* SYSCALL */
     u64 nr;
     u64 args[6];
@@ -134,6 +137,17 @@ struct platform_ops {
      */
     int (*as_apply)(struct platform_as *as, const struct platform_mapop *ops, size_t n);
 
+    /*
+     * Rewrites the call site of a hot event, whose syscall instruction ends at ip: a copy of the page
+     * of text that holds it, altered by the backend, is mapped in place of what the kernel has
+     * mapped, until a map operation touches the page. text is the page (PAGE_SIZE bytes) as the
+     * guest is to see it. Only for memory that is executable, not writable, and that nobody can
+     * change behind the kernel's back. The caller's locks keep the mapping as it is until this
+     * returns. The result is only for the log: -ENOENT (no pattern the backend knows), -ENOSPC,
+     * -ENOSYS (a backend without it).
+     */
+    int (*as_patch)(struct platform_as *as, u64 ip, const void *text, u32 prot);
+
     /* The new thread belongs to `as` (a reference is taken) and starts with event(START) on its
      * own; this may happen before the function returns, after *out has been stored. At START the
      * registers are zero (user segments, interrupts on) and the FP state is that of a new
@@ -142,6 +156,12 @@ struct platform_ops {
     /* Makes the thread leave guest code with INTERRUPTED soon, or, if it is in an event, right
      * after that event's resume. Callable from any thread; pt must not have returned EXIT. */
     void (*thread_interrupt)(struct platform_thread *pt);
+
+    /* Until it is told otherwise the backend may answer system call nr (without arguments) of the
+     * thread with value, unseen by the kernel. Negative: not any more; a call made before this
+     * returns may still get the old value. Stays through thread_switch_as. nr < 512, at most
+     * PLATFORM_ANSWERS different ones. Callable from any thread; pt must not have returned EXIT. */
+    void (*thread_answer)(struct platform_thread *pt, u32 nr, s64 value);
 
     /* The rest only from inside an event of pt, on the host thread that delivers it. */
 
@@ -179,8 +199,10 @@ extern const struct platform_ops *const g_platform_backends[];
 #define platform_as_get(as) g_platform->as_get(as)
 #define platform_as_put(as) g_platform->as_put(as)
 #define platform_as_apply(as, ops, n) g_platform->as_apply(as, ops, n)
+#define platform_as_patch(as, ip, text, prot) g_platform->as_patch(as, ip, text, prot)
 #define platform_thread_create(as, task, out) g_platform->thread_create(as, task, out)
 #define platform_thread_interrupt(pt) g_platform->thread_interrupt(pt)
+#define platform_thread_answer(pt, nr, value) g_platform->thread_answer(pt, nr, value)
 #define platform_thread_switch_as(pt, as) g_platform->thread_switch_as(pt, as)
 #define platform_regs_get(pt, r) g_platform->regs_get(pt, r)
 #define platform_regs_set(pt, r) g_platform->regs_set(pt, r)

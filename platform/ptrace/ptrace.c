@@ -109,6 +109,16 @@ static void ptrace_done_blocking(struct platform_thread *v)
 {
 }
 
+/* Every call is to be seen: this is the reference. */
+static int ptrace_as_patch(struct platform_as *as, u64 ip, const void *text, u32 prot)
+{
+    return -ENOSYS;
+}
+
+static void ptrace_thread_answer(struct platform_thread *pt, u32 nr, s64 value)
+{
+}
+
 extern const struct platform_ops g_platform_ptrace;
 const struct platform_ops g_platform_ptrace = {
     .name = "ptrace",
@@ -119,8 +129,10 @@ const struct platform_ops g_platform_ptrace = {
     .as_get = ptrace_as_get,
     .as_put = ptrace_as_put,
     .as_apply = ptrace_as_apply,
+    .as_patch = ptrace_as_patch,
     .thread_create = ptrace_thread_create,
     .thread_interrupt = ptrace_thread_interrupt,
+    .thread_answer = ptrace_thread_answer,
     .thread_switch_as = ptrace_thread_switch_as,
     .regs_get = ptrace_regs_get,
     .regs_set = ptrace_regs_set,

@@ -79,6 +79,12 @@ static int skeleton_as_apply(struct platform_as *as, const struct platform_mapop
     return -ENOSYS;
 }
 
+/* Only for speed: refusing is always right. */
+static int skeleton_as_patch(struct platform_as *as, u64 ip, const void *text, u32 prot)
+{
+    return -ENOSYS;
+}
+
 /* START arrives on a host thread of the backend. The FP state is the initial one; registers of an
  * earlier guest, or of the sentry, must not be visible. */
 static int skeleton_thread_create(struct platform_as *as, void *task, struct platform_thread **out)
@@ -89,6 +95,11 @@ static int skeleton_thread_create(struct platform_as *as, void *task, struct pla
 /* Two races to think of: it comes while the thread is on its way into guest code (must not be lost),
  * and after it has left (a spurious INTERRUPTED is allowed, a lost or misdirected signal is not). */
 static void skeleton_thread_interrupt(struct platform_thread *pt)
+{
+}
+
+/* Only for speed: an event for each call is always right. */
+static void skeleton_thread_answer(struct platform_thread *pt, u32 nr, s64 value)
 {
 }
 
@@ -141,8 +152,10 @@ const struct platform_ops g_platform_skeleton = {
     .as_get = skeleton_as_get,
     .as_put = skeleton_as_put,
     .as_apply = skeleton_as_apply,
+    .as_patch = skeleton_as_patch,
     .thread_create = skeleton_thread_create,
     .thread_interrupt = skeleton_thread_interrupt,
+    .thread_answer = skeleton_thread_answer,
     .thread_switch_as = skeleton_thread_switch_as,
     .regs_get = skeleton_regs_get,
     .regs_set = skeleton_regs_set,

@@ -66,6 +66,15 @@ static void systrap_blocking(struct platform_thread *v)
 {
 }
 
+static int systrap_as_patch(struct platform_as *as, u64 ip, const void *text, u32 prot)
+{
+    return -ENOSYS;
+}
+
+static void systrap_thread_answer(struct platform_thread *pt, u32 nr, s64 value)
+{
+}
+
 extern const struct platform_ops g_platform_systrap;
 const struct platform_ops g_platform_systrap = {
     .name = "systrap",
@@ -76,8 +85,10 @@ const struct platform_ops g_platform_systrap = {
     .as_get = systrap_as_get,
     .as_put = systrap_as_put,
     .as_apply = systrap_as_apply,
+    .as_patch = systrap_as_patch,
     .thread_create = systrap_thread_create,
     .thread_interrupt = systrap_thread_interrupt,
+    .thread_answer = systrap_thread_answer,
     .thread_switch_as = systrap_thread_switch_as,
     .regs_get = systrap_regs_get,
     .regs_set = systrap_regs_set,
