@@ -5,6 +5,7 @@
 #include "abi/linux/prctl.h"
 #include "abi/linux/stat.h"
 #include "cvisor/kcache.h"
+#include "sentry/kernel/answers.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/mm.h"
 
@@ -65,6 +66,7 @@ void cred_commit(struct task *t, struct cred *c)
     mutex_lock(&t->res_lock);
     t->cred = c;
     mutex_unlock(&t->res_lock);
+    answers_cred_changed(t);
     cred_put(old);
 }
 

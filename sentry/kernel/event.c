@@ -5,6 +5,7 @@
 #include "cvisor/host.h"
 #include "cvisor/kcache.h"
 #include "cvisor/log.h"
+#include "sentry/kernel/answers.h"
 #include "sentry/kernel/fatal.h"
 #include "sentry/kernel/signal_internal.h"
 #include "sentry/kernel/task_alloc.h"
@@ -147,6 +148,15 @@ static void event_start(struct task *t)
         (void)put_u32(t, t->set_child_tid, (u32)t->tid);
         t->set_child_tid = uaddr(0);
     }
+    answers_start(t);
+}
+
+/* The platform asks for call sites that are worth its while. What it does not get goes on as before. */
+static void event_patch(struct task *t, u64 ip)
+{
+    int err = mm_patch_text(t->mm, ip);
+    log_debug("call site before 0x%llx of process %d: patching gives %d", (unsigned long long)ip,
+              t->group->id, err);
 }
 
 static void event_died(struct task *t)
@@ -201,6 +211,8 @@ static struct platform_action kernel_event(void *arg, const struct platform_even
         event_start(t);
         break;
     case PLATFORM_SYSCALL: {
+        if (unlikely(ev->hot))
+            event_patch(t, ev->ip);
         s64 ret = syscall_dispatch(t, ev);
         if (t->exited)
             return event_leave(t);

@@ -3,6 +3,7 @@
 #include "abi/linux/errno_internal.h"
 #include "abi/linux/fcntl.h"
 #include "cvisor/kcache.h"
+#include "sentry/kernel/answers.h"
 #include "sentry/kernel/exec.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/fdtable.h"
@@ -91,6 +92,7 @@ void exec_adopt_image(struct task *t, struct loader_result *res)
     t->mm = res->mm;
     t->cred = res->cred;
     mutex_unlock(&t->res_lock);
+    answers_cred_changed(t);
     cred_put(old);
     res->mm = NULL;
     res->cred = NULL;

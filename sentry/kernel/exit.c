@@ -5,6 +5,7 @@
 #include "abi/linux/errno_internal.h"
 #include "abi/linux/poll.h"
 #include "abi/linux/wait.h"
+#include "sentry/kernel/answers.h"
 #include "sentry/kernel/cpu_limit.h"
 #include "sentry/kernel/fdtable.h"
 #include "sentry/kernel/futex.h"
@@ -179,17 +180,18 @@ static void exit_reparent_children(struct thread_group *g)
     struct thread_group *reaper = exit_find_reaper(g), *c, *n;
     list_for_each_entry_safe (c, n, &g->children, sibling) {
         struct task *t;
+        if (reaper)
+            list_move_tail(&c->sibling, &reaper->children);
+        else
+            list_del(&c->sibling);
+        c->parent = reaper;
+        answers_parent_changed(c); /* before the signal tells of it */
         list_for_each_entry (t, &c->tasks, group_node) {
             if (t->pdeath_signal)
                 signal_send_task(t, t->pdeath_signal, NULL);
         }
-        if (!reaper) {
-            list_del(&c->sibling);
-            c->parent = NULL;
+        if (!reaper)
             continue;
-        }
-        list_move_tail(&c->sibling, &reaper->children);
-        c->parent = reaper;
         c->exit_signal = LINUX_SIGCHLD;
         pgrp_check_reparented(c, g);
         if (c->zombie && exit_notify_parent(c))
@@ -374,6 +376,7 @@ int exit_other_threads(struct task *t)
         pidtab_release(mine);
         lead->task = t;
         t->tid = g->id;
+        answers_tid_changed(t);
         sh = group_lock_sighand(g);
         g->leader = t;
         g->leader_exited = false;

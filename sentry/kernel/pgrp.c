@@ -3,6 +3,7 @@
 #include "sentry/kernel/pgrp.h"
 
 #include "cvisor/kcache.h"
+#include "sentry/kernel/answers.h"
 #include "sentry/kernel/pidtab.h"
 #include "sentry/kernel/signal.h"
 
@@ -103,6 +104,7 @@ void pgrp_join(struct thread_group *g, struct process_group *pg)
     pgrp_get(pg);
     g->pgrp = pg;
     list_add_tail(&g->pgrp_node, &pg->members);
+    answers_pgrp_changed(g);
     if (old)
         pgrp_put(old);
 }

@@ -260,6 +260,8 @@ struct task {
     u32 personality;
     int mempolicy; /* LINUX_MPOL_*, as set; self */
     bool no_new_privs;
+    /* The platform has answers of ours: answers.c. Set by self, with TASKS held */
+    bool answering;
     int sched_policy, sched_priority;
     bool sched_reset_on_fork;
     u64 fault_addr, fault_trapno, fault_err; /* for sigcontext; self */

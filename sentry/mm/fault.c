@@ -224,6 +224,8 @@ static enum mm_fault cow_break(struct mm_op *op, struct vma *vma, struct pma *p,
         if (pma_isolate(op->mm, run_lo - delta, run_hi - delta) < 0)
             return MM_FAULT_OOM;
         p = pma_find(op->mm, page);
+        if (pma_may_be_patched(p))
+            pma_queue_map(op, p); /* from now on the sentry may write to it */
         p->need_cow = false;
         p->copied = true;
         if (!p->mappable)

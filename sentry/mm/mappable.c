@@ -15,6 +15,7 @@ void mappable_init(struct mappable *m, const struct mappable_ops *ops)
     mutex_init(&m->lock, LOCK_MAPPINGS);
     rangetree_init(&m->maps);
     m->id = mm_new_id();
+    atomic_init(&m->patched, false);
 }
 
 static struct mapping *mapping_of(struct range_node *n)
@@ -22,13 +23,21 @@ static struct mapping *mapping_of(struct range_node *n)
     return n ? container_of(n, struct mapping, node) : NULL;
 }
 
-bool mappable_has_writable(struct mappable *m)
+bool mappable_has_writable_locked(struct mappable *m)
 {
     bool found = false;
 
-    mutex_lock(&m->lock);
     for (struct range_node *n = rangetree_first(&m->maps); n && !found; n = rangetree_next(n))
         found = mapping_of(n)->writable;
+    return found;
+}
+
+bool mappable_has_writable(struct mappable *m)
+{
+    bool found;
+
+    mutex_lock(&m->lock);
+    found = mappable_has_writable_locked(m);
     mutex_unlock(&m->lock);
     return found;
 }
@@ -45,6 +54,8 @@ void mapping_add(struct mm *mm, struct vma *v)
     mutex_lock(&m->lock);
     rangetree_insert_multi(&m->maps, &v->map.node);
     mutex_unlock(&m->lock);
+    if (v->map.writable)
+        mappable_changed(m, 0, ~0ull & PAGE_MASK);
     if (m->ops->added)
         m->ops->added(m, v->map.node.start, v->map.node.end, v->map.writable);
 }
@@ -129,4 +140,10 @@ void mappable_invalidate(struct mappable *m, u64 start, u64 end, bool private_to
         mm_op_end(&op);
     }
     mutex_unlock(&m->lock);
+}
+
+void mappable_changed_slow(struct mappable *m, u64 start, u64 end)
+{
+    end = end > (~0ull & PAGE_MASK) ? ~0ull & PAGE_MASK : PAGE_UP(end);
+    mappable_invalidate(m, PAGE_DOWN(start), end, false);
 }

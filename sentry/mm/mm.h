@@ -51,6 +51,8 @@ struct mappable {
     struct mutex lock;     /* rank MAPPINGS; guards maps */
     struct rangetree maps; /* multiset of struct mapping by file offset */
     u64 id;                /* unique; futex keys of shared file mappings */
+    /* The platform has altered copies of pages of it somewhere; never cleared: see text.c */
+    _Atomic bool patched;
 };
 void mappable_init(struct mappable *m, const struct mappable_ops *ops);
 /* Drops every translation of [start, end) in all address spaces, so that the next access asks
@@ -59,6 +61,15 @@ void mappable_init(struct mappable *m, const struct mappable_ops *ops);
 void mappable_invalidate(struct mappable *m, u64 start, u64 end, bool private_too);
 /* True when some writable shared mapping exists (seals, ETXTBSY). */
 bool mappable_has_writable(struct mappable *m);
+bool mappable_has_writable_locked(struct mappable *m); /* m->lock held */
+/* Bytes [start, end) of the file have changed (and a lock was dropped since, as a barrier): takes
+ * translations back if altered copies of pages exist. Locks as for mappable_invalidate(). */
+void mappable_changed_slow(struct mappable *m, u64 start, u64 end);
+static inline void mappable_changed(struct mappable *m, u64 start, u64 end)
+{
+    if (unlikely(m && atomic_load(&m->patched)))
+        mappable_changed_slow(m, start, end);
+}
 
 /* One vma's place in its mappable's set. Embedded in the vma. */
 struct mapping {
@@ -157,6 +168,10 @@ int mm_msync(struct mm *mm, u64 addr, u64 len, int flags);
 enum mm_fault { MM_FAULT_OK, MM_FAULT_MAPERR, MM_FAULT_ACCERR, MM_FAULT_BUS, MM_FAULT_OOM };
 /* A guest access faulted. access = PLATFORM_* or 0 when the backend can't tell. */
 enum mm_fault mm_handle_fault(struct mm *mm, u64 addr, u32 access);
+
+/* The system call instruction that ends at ip is executed often: lets the platform rewrite it if it lies
+ * in text that nobody can change unnoticed. 0, or why not (for the log). No locks held. */
+int mm_patch_text(struct mm *mm, u64 ip);
 
 /* LINUX_PROT_* of the mapping at addr, or -ENOMEM when there is none. */
 int mm_prot_at(struct mm *mm, u64 addr);

@@ -161,6 +161,11 @@ void mapping_remove(struct vma *v);
 void mapping_split(struct vma *v, struct vma *tail);
 void mapping_join(struct vma *v, struct vma *next);
 
+/* ---- text.c: pma_lock held ----------------------------------------------------------------------- */
+
+/* p, or a part of it, may have been patched. */
+bool pma_may_be_patched(const struct pma *p);
+
 /* ---- fault.c: map_lock held, pma_lock held for writing ------------------------------------------ */
 
 /* Backs [start, end) of vma as far as that is cheap. */

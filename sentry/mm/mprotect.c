@@ -53,8 +53,11 @@ static int mprotect_locked(struct mm_op *op, u64 start, u64 end, u32 prot)
         v->prot = prot;
         vma_account(mm, v, true);
         p = pma_of(rangetree_lower(&mm->pmas, v->node.start));
-        for (; p && p->node.start < v->node.end; p = pma_of(rangetree_next(&p->node)))
+        for (; p && p->node.start < v->node.end; p = pma_of(rangetree_next(&p->node))) {
+            if ((prot & LINUX_PROT_WRITE) && pma_may_be_patched(p))
+                pma_queue_map(op, p); /* see text.c */
             pma_reprotect(op, p, v);
+        }
         /* Reservations that are handed out piece by piece: back each piece as it comes. */
         if (!v->mappable)
             mm_populate_locked(op, v, v->node.start, v->node.end);

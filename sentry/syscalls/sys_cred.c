@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* User and group ids, capabilities. */
 #include "abi/linux/capability.h"
+#include "abi/linux/unistd.h"
 #include "cvisor/kcache.h"
+#include "sentry/kernel/answers.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/uaccess.h"
@@ -16,22 +18,22 @@
 
 s64 sys_getuid(struct task *t, const struct syscall_args *a __unused)
 {
-    return t->cred->uid;
+    return answers_value(t, LINUX_SYS_getuid);
 }
 
 s64 sys_geteuid(struct task *t, const struct syscall_args *a __unused)
 {
-    return t->cred->euid;
+    return answers_value(t, LINUX_SYS_geteuid);
 }
 
 s64 sys_getgid(struct task *t, const struct syscall_args *a __unused)
 {
-    return t->cred->gid;
+    return answers_value(t, LINUX_SYS_getgid);
 }
 
 s64 sys_getegid(struct task *t, const struct syscall_args *a __unused)
 {
-    return t->cred->egid;
+    return answers_value(t, LINUX_SYS_getegid);
 }
 
 s64 sys_getresuid(struct task *t, const struct syscall_args *a)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers of processes, process groups and sessions. */
+#include "abi/linux/unistd.h"
+#include "sentry/kernel/answers.h"
 #include "sentry/kernel/pgrp.h"
 #include "sentry/kernel/task.h"
 #include "sentry/syscalls/handlers.h"
@@ -8,18 +10,18 @@
 
 s64 sys_getpid(struct task *t, const struct syscall_args *a __unused)
 {
-    return t->group->id;
+    return answers_value(t, LINUX_SYS_getpid);
 }
 
 s64 sys_gettid(struct task *t, const struct syscall_args *a __unused)
 {
-    return t->tid;
+    return answers_value(t, LINUX_SYS_gettid);
 }
 
 s64 sys_getppid(struct task *t, const struct syscall_args *a __unused)
 {
     rwlock_rdlock(&g_tasks_lock);
-    int id = t->group->parent ? t->group->parent->id : 0;
+    s64 id = answers_value(t, LINUX_SYS_getppid);
     rwlock_rdunlock(&g_tasks_lock);
     return id;
 }
@@ -42,7 +44,10 @@ s64 sys_getpgid(struct task *t, const struct syscall_args *a)
 
 s64 sys_getpgrp(struct task *t, const struct syscall_args *a __unused)
 {
-    return getpgid(t, 0, false);
+    rwlock_rdlock(&g_tasks_lock);
+    s64 id = answers_value(t, LINUX_SYS_getpgrp);
+    rwlock_rdunlock(&g_tasks_lock);
+    return id;
 }
 
 s64 sys_getsid(struct task *t, const struct syscall_args *a)

@@ -7,6 +7,7 @@
 #include "abi/linux/uio.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/task.h"
+#include "sentry/mm/mm.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/vfs/internal.h"
 #include "sentry/vfs/vfs.h"
@@ -89,7 +90,9 @@ static ssize_t write_regular(struct file *f, struct iov_iter *from, u64 *pos, in
     }
     if (n >= 0)
         n = f->ops->write(f, from, &start, rwf);
-    mutex_unlock(&inode->data_lock);
+    mutex_unlock(&inode->data_lock); /* a full barrier, which mappable_changed() wants */
+    if (n > 0)
+        mappable_changed(inode->mappable, start - (u64)n, start);
     if (n >= 0)
         *pos = start;
     return n;
@@ -258,5 +261,7 @@ int vfs_fallocate(struct file *f, int mode, u64 off, u64 len)
     if (!err)
         err = f->ops->fallocate(f, mode, off, len);
     mutex_unlock(&f->inode->data_lock);
+    if (!err)
+        mappable_changed(f->inode->mappable, off, ~0ull);
     return err;
 }

@@ -8,6 +8,7 @@
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/task.h"
+#include "sentry/mm/mm.h"
 #include "sentry/vfs/internal.h"
 #include "sentry/vfs/vfs.h"
 
@@ -66,6 +67,8 @@ int inode_setattr_locked(struct inode *inode, struct iattr *attr)
     mutex_lock(&inode->data_lock);
     err = inode_setattr(inode, attr);
     mutex_unlock(&inode->data_lock);
+    if (!err) /* the rest of the last page is zero now */
+        mappable_changed(inode->mappable, attr->size, attr->size + 1);
     return err;
 }
 

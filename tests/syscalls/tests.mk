@@ -12,7 +12,7 @@ SYSCALLS_WNO := -Wno-unknown-warning-option -Wno-stringop-overflow -Wno-stringop
 SYSCALLS_CFLAGS ?= -std=gnu11 -O1 -g -Wall -Wextra -Wshadow -Wstrict-prototypes -Werror \
 	-fno-strict-aliasing $(SYSCALLS_WNO)
 
-$(O)/tests/syscalls/%: tests/syscalls/%.c tests/syscalls/harness.h
+$(O)/tests/syscalls/%: tests/syscalls/%.c $(wildcard tests/syscalls/*.h)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(SYSCALLS_CFLAGS) -o $@ $< $(SYSCALLS_LDFLAGS) -pthread -lrt

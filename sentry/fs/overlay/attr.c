@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* overlay: attributes, extended ones too: those of the real inode, under the overlay's identity. */
 #include "sentry/fs/overlay/overlay.h"
+#include "sentry/mm/mm.h"
 
 #include <errno.h>
 
@@ -57,6 +58,8 @@ int ovl_real_setattr(struct inode *real, const struct iattr *attr)
     err = real->ops->setattr ? real->ops->setattr(real, attr) : inode_set_attr(real, attr);
     if (size)
         mutex_unlock(&real->data_lock);
+    if (size && !err)
+        mappable_changed(real->mappable, attr->size, attr->size + 1);
     return err;
 }
 
