@@ -213,6 +213,38 @@ void st_as_flush_locked(struct platform_as *as)
     flush_locked(as, atomic_load(&as->npending));
 }
 
+int st_as_run_locked(struct platform_as *as, const struct stub_op *ops, u32 n)
+{
+    u32 strict = atomic_load(&as->npending);
+    int err = 0;
+
+    if (atomic_load(&as->dead))
+        return -ESRCH;
+    if (strict + n > SYSTRAP_BATCH_OPS) {
+        err = flush_locked(as, strict);
+        strict = 0;
+    }
+    if (err < 0)
+        return err;
+    for (u32 i = 0; i < n; i++)
+        as->batch[strict + i] = ops[i];
+    as->touched = true;
+    atomic_store(&as->npending, strict + n);
+    return flush_locked(as, strict);
+}
+
+/* A patched page goes with its mapping; it is never writable. */
+static void touch_patches(struct platform_as *as, const struct platform_mapop *op,
+                          struct stub_op *out)
+{
+    if (op->type == PLATFORM_PROTECT) {
+        if (!(op->prot & PLATFORM_WRITE) || !patch_is_in_locked(as, op->addr, op->len))
+            return;
+        out->nr = LINUX_SYS_munmap; /* the kernel will map it again */
+    }
+    patch_touch_locked(as, op->addr, op->len);
+}
+
 int systrap_as_apply(struct platform_as *as, const struct platform_mapop *ops, size_t n)
 {
     bool inside = t_systrap_vcpu && t_systrap_vcpu->as == as;
@@ -226,6 +258,7 @@ int systrap_as_apply(struct platform_as *as, const struct platform_mapop *ops, s
             err = -EINVAL;
             break;
         }
+        touch_patches(as, &ops[i], &op);
         if (count > strict && merge(&as->batch[count - 1], &op))
             continue;
         if (count == SYSTRAP_BATCH_OPS) {
@@ -260,10 +293,12 @@ int st_as_clean(struct platform_as *as)
     if (as->touched) {
         as->batch[0] = (struct stub_op){
             .nr = LINUX_SYS_munmap,
-            .args = {SYSTRAP_VM_START, g_systrap.region - SYSTRAP_VM_START},
+            .args = {LOW_ENTRIES, g_systrap.region - LOW_ENTRIES},
         };
         err = run_batch(as, 0, 1, &failed);
         as->touched = false;
+        if (err == 0)
+            patch_free(as);
     }
     mutex_unlock(&as->lock);
     return err;

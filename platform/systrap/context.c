@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define CAPTURE_TRIES 3 /* calls of the slot's code before the report */
+
 void context_sanitize(struct arch_regs *regs)
 {
     regs->cs = ARCH_USER_CS;
@@ -20,7 +22,8 @@ void context_sanitize(struct arch_regs *regs)
 
 /*
  * From a system call into the handler: the signal is pending when the call is answered, so the host
- * delivers it before the thread executes anything else.
+ * delivers it before the thread executes anything else. In the code of its slot it may be anywhere,
+ * which does not matter: its registers are known.
  */
 int context_capture(struct platform_as *as, struct stub_thread *s, struct linux_seccomp_notif *n)
 {
@@ -31,17 +34,24 @@ int context_capture(struct platform_as *as, struct stub_thread *s, struct linux_
         s->id = n->id;
         s->state = STUB_SYSCALL;
     }
+    int tries = 0;
+
     atomic_store(&s->kicked, true);
     if (host_tgkill(as->pid, s->tid, SYSTRAP_SIGNAL) < 0)
         return -ESRCH;
-    int err = notify_send(s->fd, s->id, 0);
-    if (err < 0)
-        return err;
+    /* A thread that spins stays where it is, or is on its way into a call. */
+    if (s->id && notify_send(s->fd, s->id, 0) < 0)
+        return -ESRCH;
+    s->id = 0;
     s->state = STUB_GUEST;
     atomic_store(&s->running, true);
-    err = notify_recv(s->fd, as->pid, s->tid, n);
-    if (err < 0)
-        return err;
+    do {
+        int err = notify_recv(s->fd, as->pid, s->tid, n);
+        if (err < 0)
+            return err;
+        if (slot_is_call(n))
+            notify_send(s->fd, n->id, 0);
+    } while (slot_is_call(n) && ++tries < CAPTURE_TRIES);
     atomic_store(&s->running, false);
     atomic_store(&s->kicked, false);
     s->id = n->id;
@@ -50,8 +60,8 @@ int context_capture(struct platform_as *as, struct stub_thread *s, struct linux_
         st_as_kill(as, "a guest keeps signals away");
         return -ESRCH;
     }
-    s->frame = n->data.args[1] - s->addr;
-    s->state = STUB_FRAME;
+    frame_enter(s, n);
+    atomic_store(&s->ctx->state, SLOT_NONE); /* its request is over */
     return 0;
 }
 
@@ -61,6 +71,11 @@ bool context_load(struct platform_thread *v)
 
     if (v->valid)
         return true;
+    if (!v->died && v->stub && v->stub->state == STUB_SLOT) {
+        slot_regs(v);
+        v->valid = true;
+        return true;
+    }
     if (v->died || !v->stub || context_capture(v->as, v->stub, &n) < 0) {
         memset(&v->regs, 0, sizeof(v->regs)); /* nobody will see them */
         v->valid = true;
@@ -69,6 +84,7 @@ bool context_load(struct platform_thread *v)
         return false;
     }
     frame_read(v->stub, &n, &v->regs);
+    v->regs.rip = v->regs.rcx = v->ip; /* in an entry's code, or in doubt, it is not in the frame */
     v->regs.rax = v->rax;
     v->regs.orig_rax = v->orig_rax;
     if (v->strip) { /* our trap flag, saved by the syscall instruction */
@@ -86,10 +102,17 @@ void context_reset(struct platform_thread *v)
     v->rax = 0;
     v->orig_rax = ~0ull;
     v->valid = v->next_set = v->step = v->stepping = v->strip = false;
+    v->fp = FP_STUB;
+    memset(&v->hot, 0, sizeof(v->hot));
     if (v->stub->state == STUB_FRAME)
         v->valid = true; /* it parked there */
-    if (!context_load(v))
+    if (v->stub->state == STUB_SLOT ? !slot_to_frame(v) : !context_load(v)) {
+        if (!v->died)
+            st_vcpu_died(v);
         return;
+    }
+    slot_init(v->stub);
+    st_answers_apply(v);
     frame_fp_reset(v->stub);
     memset(&v->regs, 0, sizeof(v->regs));
     v->regs.orig_rax = ~0ull;
@@ -114,9 +137,23 @@ void systrap_regs_set(struct platform_thread *v, const struct arch_regs *regs)
     v->next_set = true;
 }
 
+/* Its thread is in its handler. */
+bool context_frame(struct platform_thread *v)
+{
+    if (!context_load(v) || v->died)
+        return false;
+    if (v->stub->state == STUB_SLOT && !slot_to_frame(v)) {
+        st_vcpu_died(v);
+        return false;
+    }
+    return true;
+}
+
 void systrap_fp_get(struct platform_thread *v, void *buf)
 {
-    if (context_load(v) && !v->died)
+    if (!v->died && v->stub && v->stub->state == STUB_SLOT && frame_fp_small())
+        slot_fp_get(v, buf);
+    else if (context_frame(v))
         frame_fp_get(v->stub, buf);
     else
         memset(buf, 0, g_platform_info.fp_size);
@@ -124,7 +161,9 @@ void systrap_fp_get(struct platform_thread *v, void *buf)
 
 int systrap_fp_set(struct platform_thread *v, const void *buf)
 {
-    if (!context_load(v) || v->died)
+    if (!v->died && v->stub && v->stub->state == STUB_SLOT && frame_fp_small())
+        return slot_fp_set(v, buf);
+    if (!context_frame(v))
         return 0; /* DIED comes with the resume */
     return frame_fp_set(v->stub, buf);
 }

@@ -86,7 +86,16 @@ bool frame_take(struct stub_thread *s, const struct linux_seccomp_notif *n)
     if (g_frame_off)
         return off == g_frame_off;
     return off >= SYSTRAP_STACK_OFF && off % 8 == 0 &&
-           off <= SYSTRAP_CONTEXT_SIZE - sizeof(struct linux_rt_sigframe);
+           off <= CTX_SHARED_SIZE - sizeof(struct linux_rt_sigframe);
+}
+
+void frame_enter(struct stub_thread *s, const struct linux_seccomp_notif *n)
+{
+    s->id = n->id;
+    s->frame = n->data.args[1] - s->addr;
+    s->state = STUB_FRAME;
+    s->waits = false; /* a call that it was on its way to is over */
+    atomic_store(&s->kicked, false);
 }
 
 int frame_learn(struct stub_thread *s)
@@ -96,12 +105,12 @@ int frame_learn(struct stub_thread *s)
     u64 fp = f->uc.uc_mcontext.fpstate - s->addr;
     struct linux_fpx_sw_bytes sw;
 
-    if (fp < SYSTRAP_STACK_OFF || fp % 64 || fp > SYSTRAP_CONTEXT_SIZE - XSAVE_EXTENDED)
+    if (fp < SYSTRAP_STACK_OFF || fp % 64 || fp > CTX_SHARED_SIZE - XSAVE_EXTENDED)
         return -ENOSYS;
     memcpy(&sw, (const char *)s->ctx + fp + XSAVE_SW, sizeof(sw));
     if (sw.magic1 != LINUX_FP_XSTATE_MAGIC1 || sw.xstate_size < g_fp_size ||
         (sw.xfeatures & g_xfeatures) != g_xfeatures ||
-        fp + sw.xstate_size + LINUX_FP_XSTATE_MAGIC2_SIZE > SYSTRAP_CONTEXT_SIZE)
+        fp + sw.xstate_size + LINUX_FP_XSTATE_MAGIC2_SIZE > CTX_SHARED_SIZE)
         return -ENOSYS;
     memcpy(g_sw, &sw, sizeof(g_sw));
     memcpy(&g_mxcsr_mask, (const char *)s->ctx + fp + 28, sizeof(g_mxcsr_mask));
@@ -140,7 +149,7 @@ void frame_read(struct stub_thread *s, const struct linux_seccomp_notif *n, stru
         .ss = c.ss,
         .orig_rax = ~0ull,
         .fs_base = n->data.args[2],
-        .gs_base = n->data.args[3],
+        .gs_base = n->data.args[3] == s->addr ? 0 : n->data.args[3], /* ours */
     };
 }
 
@@ -211,13 +220,21 @@ void frame_fp_reset(struct stub_thread *s)
     put_software(s);
 }
 
-/* The host leaves alone what is in its initial state. */
-void frame_fp_get(struct stub_thread *s, void *buf)
+u64 frame_fp_mask(void)
 {
-    char *out = buf;
+    return g_xfeatures;
+}
+
+bool frame_fp_small(void)
+{
+    return g_fp_size <= CTX_FP_MAX;
+}
+
+void fp_normalize(void *fp)
+{
+    char *out = fp;
     u64 bv;
 
-    memcpy(out, fp_area(s), g_fp_size);
     memcpy(&bv, out + XSAVE_HEADER, sizeof(bv));
     bv &= g_xfeatures;
     memset(out + XSAVE_HEADER, 0, XSAVE_EXTENDED - XSAVE_HEADER);
@@ -240,23 +257,38 @@ void frame_fp_get(struct stub_thread *s, void *buf)
     }
 }
 
-int frame_fp_set(struct stub_thread *s, const void *buf)
+void frame_fp_get(struct stub_thread *s, void *buf)
 {
-    const char *in = buf;
-    char *fp = fp_area(s);
+    memcpy(buf, fp_area(s), g_fp_size);
+    fp_normalize(buf);
+}
+
+/* The host, or the processor, will load it. */
+bool fp_acceptable(const void *fp)
+{
+    const char *in = fp;
     u64 header[8];
     u32 mxcsr;
 
     memcpy(header, in + XSAVE_HEADER, sizeof(header));
     memcpy(&mxcsr, in + 24, sizeof(mxcsr));
     if ((header[0] & ~g_xfeatures) || (mxcsr & ~g_mxcsr_mask))
-        return -EINVAL;
+        return false;
     for (int i = 1; i < 8; i++) {
         if (header[i])
-            return -EINVAL;
+            return false;
     }
+    return true;
+}
+
+int frame_fp_set(struct stub_thread *s, const void *buf)
+{
+    char *fp = fp_area(s);
+
+    if (!fp_acceptable(buf))
+        return -EINVAL;
     memset(fp, 0, g_xstate_size);
-    memcpy(fp, in, g_fp_size);
+    memcpy(fp, buf, g_fp_size);
     put_software(s);
     return 0;
 }

@@ -16,6 +16,16 @@ static bool is_restart_code(u64 rax)
     return (s64)rax >= -516 && (s64)rax <= -512;
 }
 
+/*
+ * A signal was sent, perhaps before we had received the call: the host may drop an answer that comes
+ * before it has looked again (there is such a race in WAIT_KILLABLE_RECV), and would make the call again. Not if
+ * all registers are written, at the signal.
+ */
+static bool is_in_doubt(struct stub_thread *s)
+{
+    return atomic_load_explicit(&s->kicked, memory_order_relaxed);
+}
+
 /* Brings the registers, ours or still in the stub, to what the action says. */
 static void apply_action(struct platform_thread *v, const struct platform_action *act)
 {
@@ -23,7 +33,7 @@ static void apply_action(struct platform_thread *v, const struct platform_action
         v->rax = (u64)act->retval;
         if (v->valid) {
             v->regs.rax = v->rax;
-            v->dirty = true;
+            v->dirty |= v->stub->state == STUB_FRAME;
         }
     } else if (act->type == PLATFORM_RESUME_CONTEXT && v->next_set) {
         if (context_load(v)) {
@@ -55,7 +65,7 @@ static void enter_guest(struct platform_thread *v)
 /* The trap flag for one instruction, and away again. */
 static bool prepare_step(struct platform_thread *v)
 {
-    if (!context_load(v))
+    if (!context_frame(v))
         return false;
     v->stepping = v->step && !(v->regs.eflags & ARCH_EFLAGS_TF);
     if (v->step)
@@ -65,28 +75,56 @@ static bool prepare_step(struct platform_thread *v)
     return true;
 }
 
-static bool answer(struct platform_thread *v)
+/* GS is ours as long as the guest has no use for it. */
+static void write_bases(struct platform_thread *v)
+{
+    struct stub_thread *s = v->stub;
+
+    s->ctx->fs_base = v->regs.fs_base;
+    s->ctx->gs_base = v->regs.gs_base;
+    if (v->regs.gs_base)
+        atomic_store(&v->as->no_patch, true);
+    else if (g_systrap.low)
+        s->ctx->gs_base = s->addr;
+}
+
+/* Lets the thread go on. *spins: its next request may come in its slot. */
+static bool answer(struct platform_thread *v, bool *spins)
 {
     struct stub_thread *s = v->stub;
     s64 val;
 
+    *spins = false;
+
     if (unlikely(v->step || v->strip) && !prepare_step(v))
         return false;
-    if (s->state != STUB_FRAME && unlikely(is_restart_code(v->rax)) && !context_load(v))
+    if (s->state == STUB_SYSCALL && unlikely(is_restart_code(v->rax) || is_in_doubt(s)) &&
+        !context_load(v))
         return false;
-    val = (s64)v->rax;
-    if (s->state == STUB_FRAME) {
-        if (v->dirty)
-            frame_write(s, &v->regs);
-        val = v->bases;
-        if (v->bases) {
-            s->ctx->fs_base = v->regs.fs_base;
-            s->ctx->gs_base = v->regs.gs_base;
+    if (s->state == STUB_SLOT && v->dirty && !slot_can_load(&v->regs) && !context_frame(v))
+        return false;
+    if (s->state == STUB_SLOT) {
+        bool spin = spin_wanted(v);
+        notify_set_sync(s, !v->spin.on);
+        slot_answer(v, spin);
+        *spins = spin && !s->waits;
+    } else {
+        val = (s64)v->rax;
+        if (s->state == STUB_FRAME) {
+            if (v->dirty) {
+                patch_redirect(v->as, &v->regs);
+                frame_write(s, &v->regs);
+            }
+            val = v->bases;
+            if (v->bases)
+                write_bases(v);
         }
+        notify_send(s->fd, s->id, val); /* the next receive tells whether it has died */
+        s->id = 0;
     }
     v->valid = v->dirty = v->bases = false;
+    v->fp = FP_STUB;
     s->state = STUB_GUEST;
-    notify_send(s->fd, s->id, val); /* the next receive tells whether it has died */
     return true;
 }
 
@@ -134,6 +172,16 @@ static void sigsys_event(struct platform_thread *v, struct platform_event *ev,
     }
 }
 
+/* A signal has come between a load of all registers and that of the FP state. */
+static void loaded_fp(struct platform_thread *v, u64 rip)
+{
+    struct stub_thread *s = v->stub;
+
+    if (s->owed == OWED_LOAD && (s->ctx->cmd & CMD_LOAD_FP) &&
+        (rip < SYSTRAP_LOW(systrap_low_fp_loaded) || rip >= SYSTRAP_LOW(systrap_low_load_end)))
+        frame_fp_set(s, (const char *)s->ctx + CTX_FP);
+}
+
 /* The stub's handler reports. False: nothing for the kernel. */
 static bool frame_event(struct platform_thread *v, struct platform_event *ev,
                         const struct linux_seccomp_notif *n)
@@ -143,13 +191,21 @@ static bool frame_event(struct platform_thread *v, struct platform_event *ev,
     struct linux_siginfo si = f->info;
     int sig = (int)n->data.args[0];
 
-    s->frame = n->data.args[1] - s->addr;
-    s->state = STUB_FRAME;
+    struct arch_regs loaded = v->regs;
+    v->counts[COUNT_FRAME]++;
+    frame_enter(s, n);
     frame_read(s, n, &v->regs);
+    u64 rip = v->regs.rip;
     v->valid = true;
     v->dirty = v->bases = false;
-    v->rax = v->regs.rax;
     v->orig_rax = ~0ull;
+    if (unlikely(rip - LOW_BASE < LOW_SIZE)) {
+        loaded_fp(v, rip);
+        trampoline_fix(v, &v->regs, &loaded);
+        v->dirty = v->bases = true;
+    }
+    v->rax = v->regs.rax;
+    s->owed = OWED_NOTHING;
     bool fault = sig == LINUX_SIGSEGV || sig == LINUX_SIGBUS || sig == LINUX_SIGFPE ||
                  sig == LINUX_SIGILL || sig == LINUX_SIGTRAP || sig == LINUX_SIGSYS;
     if (!fault || si.si_code <= 0) { /* ours, or somebody sent it */
@@ -163,6 +219,11 @@ static bool frame_event(struct platform_thread *v, struct platform_event *ev,
         v->stepping = false;
         v->regs.eflags &= ~ARCH_EFLAGS_TF;
         v->dirty = true;
+    }
+    if (patch_fault(v->as, sig, &v->regs) || trampoline_fault(v, sig, rip)) {
+        v->rax = v->regs.rax;
+        v->dirty = true;
+        return false;
     }
     v->event = ev->type = PLATFORM_FAULT;
     ev->access = 0;
@@ -185,13 +246,30 @@ static bool notify_event(struct platform_thread *v, struct platform_event *ev,
 {
     struct stub_thread *s = v->stub;
 
+    if (slot_is_call(n)) {
+        slot_called(s, n);
+        v->counts[COUNT_SLOT]++;
+        spin_missed(v, true);
+        slot_event(v, ev);
+        return true;
+    }
     s->id = n->id;
     if (unlikely(notify_is(n, systrap_stub_reported) && frame_take(s, n)))
         return frame_event(v, ev, n);
+    v->counts[COUNT_CALL]++;
+    spin_missed(v, false);
     s->state = STUB_SYSCALL;
+    s->owed = OWED_NOTHING;
     v->event = ev->type = PLATFORM_SYSCALL;
     ev->nr = v->rax = v->orig_rax = (u64)(s64)n->data.nr;
     ev->ip = n->data.instruction_pointer;
+    if (unlikely(ev->ip - LOW_BASE < LOW_SIZE)) {
+        const struct patch_site *site = patch_site_at(v->as, ev->ip);
+        ev->ip = site ? site->ip : 0;
+    } else {
+        ev->hot = patch_is_hot(v, ev->ip);
+    }
+    v->ip = ev->ip;
     memcpy(ev->args, n->data.args, sizeof(ev->args));
     if (unlikely(v->stepping)) {
         v->stepping = false;
@@ -205,15 +283,27 @@ static bool run(struct platform_thread *v, struct platform_event *ev)
 {
     struct stub_thread *s = v->stub;
     struct linux_seccomp_notif n;
+    bool spins = false, waits;
 
+    ev->hot = false;
     do {
-        if (!answer(v))
+        if (!answer(v, &spins))
             return false;
         atomic_store_explicit(&s->running, true, memory_order_relaxed);
-        if (notify_recv(s->fd, v->as->pid, s->tid, &n) < 0)
-            return false;
+        if (spins && spin_wait(v)) {
+            atomic_store_explicit(&s->running, false, memory_order_relaxed);
+            v->counts[COUNT_SPIN]++;
+            slot_event(v, ev);
+            return true;
+        }
+        do {
+            if (notify_recv(s->fd, v->as->pid, s->tid, &n) < 0)
+                return false;
+            waits = slot_is_call(&n) && s->waits;
+            if (waits)
+                slot_called(s, &n); /* it waits for the answer that is there */
+        } while (waits);
         atomic_store_explicit(&s->running, false, memory_order_relaxed);
-        atomic_store_explicit(&s->kicked, false, memory_order_relaxed);
     } while (!notify_event(v, ev, &n));
     return true;
 }

@@ -8,11 +8,11 @@
  */
 #include "abi/linux/unistd.h"
 
+#include "platform/systrap/slot_layout.h"
+
 #define BATCH_OP_SIZE 56
 #define PR_SET_PDEATHSIG 1
 #define SIGKILL 9
-#define REPORT_NR 0x53545542
-#define CONTEXT_SIZE 16384
 
     .macro LABEL name
     .globl \name
@@ -24,12 +24,19 @@
     .balign 16
     LABEL systrap_stub_begin
 
-/* The template empties its address space: r13 = our region, r14 = its end, r15 = the end of user
- * addresses. rax = 0 or -errno. */
+/* The template empties its address space but for rbx .. rbp (low code) and r13 .. r14 (our region);
+ * r15 = the end of user addresses. rax = 0 or -errno. */
     LABEL systrap_stub_template
     mov $LINUX_SYS_munmap, %eax
     xor %edi, %edi
+    mov %rbx, %rsi
+    syscall
+    test %rax, %rax
+    jnz 1f
+    mov $LINUX_SYS_munmap, %eax
+    mov %rbp, %rdi
     mov %r13, %rsi
+    sub %rbp, %rsi
     syscall
     test %rax, %rax
     jnz 1f
@@ -123,6 +130,11 @@
  * the bases, which are not in the frame. Answer: 1 = load the bases from the context.
  */
     LABEL systrap_stub_handler
+    mov %rsp, %rbx
+    and $-CTX_SIZE, %rbx
+    mov $SLOT_SPIN, %eax
+    mov $SLOT_NONE, %ecx
+    lock cmpxchg %ecx, CTX_STATE(%rbx) /* nobody is to spin for what comes as a report */
     rdfsbase %rdx
     rdgsbase %r10
     mov %rsp, %rsi
@@ -131,11 +143,9 @@
     LABEL systrap_stub_reported
     test %eax, %eax
     jz 6f
-    mov %rsp, %rbx
-    and $-CONTEXT_SIZE, %rbx
-    mov (%rbx), %rax
+    mov CTX_FS_BASE(%rbx), %rax
     wrfsbase %rax
-    mov 8(%rbx), %rax
+    mov CTX_GS_BASE(%rbx), %rax
     wrgsbase %rax
 6:
     add $8, %rsp

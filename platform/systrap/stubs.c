@@ -111,25 +111,48 @@ void stub_template_gone(int status)
         host_ptrace(LINUX_PTRACE_CONT, pid, 0, 0);
 }
 
+static void tracee_changed(int pid, int status)
+{
+    struct platform_as *as = stub_find(pid);
+
+    if (as && st_trace_is_gone(status)) {
+        stub_leader_gone(as, status);
+    } else if (pid == g_systrap.template_pid && st_trace_is_gone(status)) {
+        stub_template_gone(status);
+    } else if (as || pid == g_systrap.template_pid) {
+        /* Stopped by ourselves for good; a group stop concerns the other threads too. */
+        st_trace_absorb(pid, status);
+    } else if (LINUX_WIFSTOPPED(status)) {
+        /* Made by one that was killed before it could tell of it: nobody else lets it go, and its
+         * leader's end would wait for it. */
+        if (!st_trace_is_gone(status))
+            host_kill(pid, LINUX_SIGKILL);
+        host_ptrace(LINUX_PTRACE_CONT, pid, 0, 0);
+    }
+}
+
 /* Deaths and stops that nobody waits for: leaders and the template stop on their way out. */
 void stub_poll_deaths(void)
 {
     int status, pid;
 
-    for (;;) {
-        pid = host_wait4(-1, &status, (int)(LINUX___WALL | LINUX___WNOTHREAD | LINUX_WNOHANG),
-                         NULL);
-        if (pid <= 0)
+    while ((pid = host_wait4(-1, &status, (int)(LINUX___WALL | LINUX___WNOTHREAD | LINUX_WNOHANG),
+                             NULL)) > 0)
+        tracee_changed(pid, status);
+}
+
+/* A leader that was killed: until nothing is left of it. Its threads that are traced go first. */
+static void reap_leader(struct platform_as *as)
+{
+    int status, pid;
+
+    host_ptrace(LINUX_PTRACE_CONT, as->pid, 0, 0); /* it may be in its exit stop already */
+    while (!as->leader_reaped) {
+        pid = host_wait4(-1, &status, (int)(LINUX___WALL | LINUX___WNOTHREAD), NULL);
+        if (pid > 0)
+            tracee_changed(pid, status);
+        else if (pid != -EINTR)
             return;
-        struct platform_as *as = stub_find(pid);
-        if (as && st_trace_is_gone(status)) {
-            stub_leader_gone(as, status);
-        } else if (pid == g_systrap.template_pid && st_trace_is_gone(status)) {
-            stub_template_gone(status);
-        } else if (LINUX_WIFSTOPPED(status)) {
-            /* Stopped by ourselves for good; a group stop concerns the other threads too. */
-            st_trace_absorb(pid, status);
-        }
     }
 }
 
@@ -148,7 +171,7 @@ void stub_end(struct platform_as *as)
     atomic_store(&as->killed, true);
     if (!as->leader_reaped && as->pid) {
         host_kill(as->pid, LINUX_SIGKILL);
-        st_trace_reap(as->pid);
+        reap_leader(as);
     }
     struct stub_thread *s = atomic_load(&as->all), *next;
     for (; s; s = next) {
@@ -157,6 +180,7 @@ void stub_end(struct platform_as *as)
     }
     if (as->mem_fd >= 0)
         host_close(as->mem_fd);
+    patch_free(as);
     slot_put(as->slot);
     kcache_free(platform_as, as);
 }
@@ -196,19 +220,18 @@ static int call_in(int pid, int tid, u64 nr, u64 a, u64 b, u64 c)
 }
 
 /* The first stop of a process or thread that is ours by CLONE_PTRACE. */
-static int wait_new(int pid)
+static int wait_new(int pid, int *status)
 {
-    int status;
-    int err = st_trace_wait(pid, &status);
+    int err = st_trace_wait(pid, status);
 
-    while (err == 0 && !st_trace_is_gone(status) && (status >> 16) != LINUX_PTRACE_EVENT_STOP) {
+    while (err == 0 && !st_trace_is_gone(*status) && (*status >> 16) != LINUX_PTRACE_EVENT_STOP) {
         host_ptrace(LINUX_PTRACE_CONT, pid, 0, 0);
-        err = st_trace_wait(pid, &status);
+        err = st_trace_wait(pid, status);
     }
-    return err < 0 || st_trace_is_gone(status) ? -ESRCH : 0;
+    return err < 0 || st_trace_is_gone(*status) ? -ESRCH : 0;
 }
 
-static int clone_leader(int *pid)
+static int clone_leader(struct platform_as *as)
 {
     struct arch_regs regs;
     int status, err;
@@ -228,14 +251,20 @@ static int clone_leader(int *pid)
     }
     if ((s64)regs.rax < 0)
         return (int)regs.rax;
-    *pid = (int)regs.rax;
-    return wait_new(*pid);
+    as->pid = (int)regs.rax;
+    err = wait_new(as->pid, &status);
+    if (err < 0)
+        stub_leader_gone(as, status);
+    return err;
 }
 
 /* A thread that is traced still can't be left: the leader's end would wait for it. */
-static void abandon_thread(struct platform_as *as, int tid)
+static void abandon_thread(struct platform_as *as, int tid, int err)
 {
-    st_as_kill(as, "a thread could not be prepared");
+    if (err == -ESRCH) /* somebody has killed it: the leader's end tells who */
+        atomic_store(&as->dead, true);
+    else
+        st_as_kill(as, "a thread could not be prepared");
     host_kill(as->pid, LINUX_SIGKILL);
     st_trace_reap(tid);
 }
@@ -244,6 +273,7 @@ static void abandon_thread(struct platform_as *as, int tid)
 static int clone_thread(struct platform_as *as)
 {
     struct arch_regs regs;
+    int status;
 
     st_trace_stub_regs(&regs, systrap_stub_syscall);
     regs.rax = LINUX_SYS_clone;
@@ -252,9 +282,9 @@ static int clone_thread(struct platform_as *as)
     if (err < 0 || (s64)regs.rax < 0)
         return err < 0 ? err : (int)regs.rax;
     int tid = (int)regs.rax;
-    err = wait_new(tid);
+    err = wait_new(tid, &status);
     if (err < 0)
-        abandon_thread(as, tid);
+        abandon_thread(as, tid, err);
     return err < 0 ? err : tid;
 }
 
@@ -301,7 +331,7 @@ static int add_memory_thread(struct platform_as *as)
     as->mem_tid = tid;
     int err = prepare_memory_thread(as, tid);
     if (err < 0) {
-        abandon_thread(as, tid);
+        abandon_thread(as, tid, err);
         return err;
     }
     err = notify_recv(as->mem_fd, as->pid, tid, &report);
@@ -310,22 +340,33 @@ static int add_memory_thread(struct platform_as *as)
     return err;
 }
 
-/* In the leader and then the new thread: its context, the handler's stack there, its filter. */
-static int prepare_thread(struct platform_as *as, struct stub_thread *s)
+/* A part of a thread's context, by the leader. */
+static int map_context(struct platform_as *as, struct stub_thread *s, u64 off, u64 len, u64 prot)
 {
     struct arch_regs regs;
 
     st_trace_stub_regs(&regs, systrap_stub_syscall);
     regs.rax = LINUX_SYS_mmap;
-    regs.rdi = s->addr;
-    regs.rsi = SYSTRAP_CONTEXT_SIZE;
-    regs.rdx = LINUX_PROT_READ | LINUX_PROT_WRITE;
+    regs.rdi = s->addr + off;
+    regs.rsi = len;
+    regs.rdx = prot;
     regs.r10 = LINUX_MAP_SHARED | LINUX_MAP_FIXED;
     regs.r8 = (u64)g_systrap.context_fd;
-    regs.r9 = (u64)s->slot * SYSTRAP_CONTEXT_SIZE;
+    regs.r9 = (u64)s->slot * SYSTRAP_CONTEXT_SIZE + off;
     int err = run_leader(as, &regs);
-    if (err < 0 || regs.rax != s->addr)
-        return err < 0 ? err : (int)regs.rax;
+    if (err == 0 && regs.rax != s->addr + off)
+        err = (int)regs.rax;
+    return err;
+}
+
+/* In the leader and then the new thread: its context, the handler's stack there, its filter. */
+static int prepare_thread(struct platform_as *as, struct stub_thread *s)
+{
+    int err = map_context(as, s, 0, CTX_SHARED_SIZE, LINUX_PROT_READ | LINUX_PROT_WRITE);
+    if (err == 0)
+        err = map_context(as, s, CTX_ANSWERS, PAGE_SIZE, LINUX_PROT_READ);
+    if (err < 0)
+        return err;
     err = clone_thread(as);
     if (err < 0)
         return err;
@@ -363,7 +404,7 @@ int stub_add_thread(struct platform_as *as, struct stub_thread **out)
     int err = prepare_thread(as, s);
     if (err < 0) {
         if (s->tid)
-            abandon_thread(as, s->tid);
+            abandon_thread(as, s->tid, err);
         thread_free(s);
         return err == -ESRCH ? -ESRCH : -EAGAIN;
     }
@@ -396,7 +437,7 @@ int stub_make(struct platform_as **out)
     as->slot = (u32)err;
     u64 offset = (u64)as->slot * SYSTRAP_BATCH_SIZE;
     as->batch = (struct stub_op *)(g_systrap.batch_map + offset);
-    err = clone_leader(&as->pid);
+    err = clone_leader(as);
     if (err == 0) {
         st_trace_stub_regs(&regs, systrap_stub_leader);
         regs.r12 = (u64)g_systrap.sentry_pid;
@@ -457,15 +498,15 @@ static bool prove_thread(struct platform_as *as, struct stub_thread *s)
             frame_fp_reset(s);
             frame_write(s, &idle);
         }
-        notify_send(s->fd, s->id, 0);
+        if (s->id) /* 0: it spins, for a while */
+            notify_send(s->fd, s->id, 0);
         if (!wait_report(s) || notify_recv(s->fd, as->pid, s->tid, &n) < 0)
             return false;
         s->id = n.id;
         s->state = STUB_SYSCALL;
         if (!notify_is(&n, systrap_stub_reported) || !frame_take(s, &n))
             continue;
-        s->frame = n.data.args[1] - s->addr;
-        s->state = STUB_FRAME;
+        frame_enter(s, &n);
         const struct linux_siginfo *si = &frame_of(s)->info;
         if (si->si_signo == SYSTRAP_PROOF_SIGNAL && si->rt.value.sival_ptr == secret)
             return true;

@@ -34,12 +34,17 @@ static int systrap_init(const struct platform_config *cfg, const struct platform
 {
     g_systrap.kops = kops;
     g_systrap.sentry_pid = host_getpid();
+    g_systrap.rungs = RUNG_ANSWER | RUNG_SPIN | RUNG_NOTIFY | RUNG_PATCH;
+    g_systrap.low = true;
+    spin_init();
     mutex_init(&g_systrap.lock, LOCK_PLATFORM);
     list_init(&g_systrap.spares);
     list_init(&g_systrap.calls);
     list_init(&g_systrap.vcpus);
 
     int err = host_signal_no_child_stops();
+    if (err == 0)
+        err = patch_init();
     if (err == 0)
         err = st_template_reserve();
     if (err == 0)
@@ -61,18 +66,12 @@ static void systrap_shutdown(void)
         st_master_call(&call);
 }
 
-/* A blocked vcpu keeps its host thread: there is no pool to refill. */
-static void systrap_blocking(struct platform_thread *v)
+/* A blocked vcpu keeps its host thread: there is no pool to refill. Its stub need not spin. */
+static void systrap_about_to_block(struct platform_thread *v)
 {
-}
-
-static int systrap_as_patch(struct platform_as *as, u64 ip, const void *text, u32 prot)
-{
-    return -ENOSYS;
-}
-
-static void systrap_thread_answer(struct platform_thread *pt, u32 nr, s64 value)
-{
+    if (v->stub)
+        slot_block(v->stub);
+    spin_block(v);
 }
 
 extern const struct platform_ops g_platform_systrap;
@@ -95,6 +94,6 @@ const struct platform_ops g_platform_systrap = {
     .fp_get = systrap_fp_get,
     .fp_set = systrap_fp_set,
     .single_step = systrap_single_step,
-    .about_to_block = systrap_blocking,
-    .done_blocking = systrap_blocking,
+    .about_to_block = systrap_about_to_block,
+    .done_blocking = spin_unblock,
 };

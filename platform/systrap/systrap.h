@@ -16,30 +16,54 @@
 #include "cvisor/lock.h"
 #include "cvisor/platform.h"
 #include "cvisor/refs.h"
+#include "platform/systrap/slot_layout.h"
 
 #define SYSTRAP_TASK_END 0x7ffffffff000ull /* end of user addresses with four-level paging */
-#define SYSTRAP_VM_START 0x10000ull
+#define SYSTRAP_VM_START ((u64)LOW_BASE + LOW_SIZE)
 
 /*
  * The stub region, aligned to the size of a context: code, the pages of the batch, then a window for
  * the contexts of all slots, of which a stub has mapped those of its own threads.
  */
-#define SYSTRAP_CONTEXT_SIZE (4 * PAGE_SIZE)
+#define SYSTRAP_CONTEXT_SIZE CTX_SIZE
 #define SYSTRAP_CODE_SIZE PAGE_SIZE
 #define SYSTRAP_BATCH_SIZE (4 * PAGE_SIZE)
-#define SYSTRAP_CONTEXT_OFF (2 * SYSTRAP_CONTEXT_SIZE)
+#define SYSTRAP_CONTEXT_OFF SYSTRAP_CONTEXT_SIZE
 #define SYSTRAP_CONTEXTS 16384u
 #define SYSTRAP_REGION_SIZE (SYSTRAP_CONTEXT_OFF + SYSTRAP_CONTEXTS * SYSTRAP_CONTEXT_SIZE)
 /* In the page of code: the programs that a thread installs. */
 #define SYSTRAP_PROG_OFF 2048
 
-/* A context: what the stub reads when it resumes, then the stack of its signal handler. */
+/*
+ * A context: the slot that its thread and its vcpu talk through, then the stack of the thread's signal
+ * handler; the thread can write to both. Behind them a page that it can only read.
+ */
 struct stub_context {
     u64 fs_base, gs_base;     /* the stub's handler loads them when it is told to */
     struct linux_stack stack; /* argument of sigaltstack */
+    u32 magic, spins;
+    u64 fp_mask;
+    u64 unused;
+    atomic_uint state;
+    u32 cmd;
+    u64 nr; /* of the request, and its result */
+    u32 entry;
+    u16 flags;
+    u16 seq; /* of the request */
+    u64 rdi, rsi, rdx, r10, r8;
+    u64 r9, rbx, rbp, rsp, r12, r13, r14, r15;
+    u64 req_fs, rip, rflags, rcx, r11, load_fs;
 };
 #define SYSTRAP_STACK_OFF PAGE_SIZE
-#define SYSTRAP_STACK_SIZE (SYSTRAP_CONTEXT_SIZE - SYSTRAP_STACK_OFF)
+#define SYSTRAP_STACK_SIZE (CTX_SHARED_SIZE - SYSTRAP_STACK_OFF)
+
+_Static_assert(offsetof(struct stub_context, magic) == CTX_MAGIC, "slot_layout.h");
+_Static_assert(offsetof(struct stub_context, fp_mask) == CTX_FP_MASK, "slot_layout.h");
+_Static_assert(offsetof(struct stub_context, state) == CTX_STATE, "slot_layout.h");
+_Static_assert(offsetof(struct stub_context, entry) == CTX_ENTRY, "slot_layout.h");
+_Static_assert(offsetof(struct stub_context, r9) == CTX_R9, "slot_layout.h");
+_Static_assert(offsetof(struct stub_context, rip) == CTX_RIP, "slot_layout.h");
+_Static_assert(offsetof(struct stub_context, load_fs) == CTX_LOAD_FS, "slot_layout.h");
 
 /* Makes a stub thread leave guest code, or enter its handler at the exit of a syscall. Not queued
  * twice. */
@@ -49,7 +73,7 @@ struct stub_context {
 #define SYSTRAP_PROOF_SIGNAL 61
 
 /* The number of the syscalls by which stub code reports; together with their address. */
-#define SYSTRAP_REPORT_NR 0x53545542
+#define SYSTRAP_REPORT_NR REPORT_NR
 
 /* The exact flags that the stubs' filter lets through. */
 #define SYSTRAP_CLONE_PROCESS                                                                      \
@@ -87,9 +111,12 @@ struct master_call {
 enum stub_state {
     STUB_FRESH,   /* its first report has not been received */
     STUB_SYSCALL, /* in a syscall that was received and not answered */
+    STUB_SLOT,    /* has posted a request in its slot and waits there, spinning or in a syscall */
     STUB_FRAME,   /* in its handler's report, not answered: the frame has all registers */
     STUB_GUEST,   /* runs */
 };
+
+enum slot_owed { OWED_NOTHING, OWED_RESULT, OWED_LOAD };
 
 /* A thread of a stub that runs guest code. Belongs to a vcpu, or waits in as->ready. */
 struct stub_thread {
@@ -101,38 +128,69 @@ struct stub_thread {
     struct stub_context *ctx; /* our view: hostile content; immutable */
     u64 addr;                 /* of the context in the stub; immutable */
     enum stub_state state;    /* private to the vcpu */
-    u64 id;                   /* of the notification; SYSCALL, FRAME; private to the vcpu */
-    u64 frame;                /* FRAME: offset in the context, checked; private to the vcpu */
-    atomic_bool kicked;       /* a signal was sent, and no report has come since */
-    atomic_bool running;      /* the vcpu waits for a report */
-    u32 ticks;                /* the master's patience */
+    u64 id;                   /* of the notification, SLOT: 0 = it spins; private to the vcpu */
+    u16 seq;                  /* of the last request that was taken; private to the vcpu */
+    u8 owed; /* enum slot_owed: an answer that it may not have taken; private to the vcpu */
+    bool
+        waits; /* it said that it would wait for the last answer in a syscall; private to the vcpu */
+    bool async;          /* its listener's wake-ups are not synchronous; private to the vcpu */
+    u64 frame;           /* FRAME: offset in the context, checked; private to the vcpu */
+    atomic_bool kicked;  /* a signal was sent, and no report has come since */
+    atomic_bool running; /* the vcpu waits for a report */
+    u32 ticks;           /* the master's patience */
 };
 
 struct platform_as {
-    struct ref refs;                   /* one for each vcpu on it and each of the kernel's */
-    int pid;                           /* of the stub and its leader; immutable */
-    u32 slot;                          /* of the batch file; immutable */
-    struct stub_op *batch;             /* our writable view; ops [0, npending): lock */
-    struct mutex lock;                 /* PLATFORM_AS */
-    atomic_uint npending;              /* queued operations; written under lock */
-    atomic_uint nguest;                /* vcpus that run guest code or are about to */
-    atomic_bool dead;                  /* the stub is gone or about to be */
-    atomic_bool killed;                /* by ourselves */
-    bool touched;                      /* something was mapped since the last cleaning; lock */
-    int mem_tid;                       /* the memory thread; immutable */
-    int mem_fd;                        /* its listener; immutable */
-    u64 mem_id;                        /* its report that is not answered, 0 = none; lock */
-    struct list_head ready;            /* stub threads without a vcpu; lock */
-    _Atomic(struct stub_thread *) all; /* every thread; written by the master */
-    u32 nthreads;                      /* written by the master */
-    bool leader_reaped;                /* private to the master */
-    struct list_head link;             /* of the spares: g_systrap.lock */
-    struct master_call call;           /* KILL */
+    struct ref refs;                       /* one for each vcpu on it and each of the kernel's */
+    int pid;                               /* of the stub and its leader; immutable */
+    u32 slot;                              /* of the batch file; immutable */
+    struct stub_op *batch;                 /* our writable view; ops [0, npending): lock */
+    struct mutex lock;                     /* PLATFORM_AS */
+    atomic_uint npending;                  /* queued operations; written under lock */
+    atomic_uint nguest;                    /* vcpus that run guest code or are about to */
+    atomic_bool dead;                      /* the stub is gone or about to be */
+    atomic_bool killed;                    /* by ourselves */
+    atomic_bool no_patch;                  /* the guest uses GS itself */
+    _Atomic(struct patch_table *) patches; /* NULL: none; written under lock */
+    bool touched;                          /* something was mapped since the last cleaning; lock */
+    int mem_tid;                           /* the memory thread; immutable */
+    int mem_fd;                            /* its listener; immutable */
+    u64 mem_id;                            /* its report that is not answered, 0 = none; lock */
+    struct list_head ready;                /* stub threads without a vcpu; lock */
+    _Atomic(struct stub_thread *) all;     /* every thread; written by the master */
+    u32 nthreads;                          /* written by the master */
+    bool leader_reaped;                    /* private to the master */
+    struct list_head link;                 /* of the spares: g_systrap.lock */
+    struct master_call call;               /* KILL */
 };
 
 enum vcpu_flags {
     VCPU_GUEST = 1, /* resumed, or about to be: an interrupt needs a signal */
     VCPU_INTR = 2,  /* INTERRUPTED is owed */
+};
+
+enum vcpu_fp {
+    FP_STUB,  /* in the thread's registers */
+    FP_SAVED, /* there and in the slot */
+    FP_SET,   /* in the slot, to be loaded */
+};
+
+/* How often call sites were seen, by a hash of their address. */
+#define HOT_SITES 64
+struct hot_table {
+    u64 ip[HOT_SITES];
+    u16 count[HOT_SITES];
+};
+
+/* What a vcpu's events were, and its spins. */
+enum rung_count { COUNT_SPIN, COUNT_SLOT, COUNT_CALL, COUNT_FRAME, COUNT_MISS, COUNT_GAP, COUNTS };
+
+/* When to spin for the next request: spin.c. */
+struct spin {
+    bool on;      /* requests are expected in the slot */
+    s32 credit;   /* in favour */
+    u32 patience; /* quick requests that it takes to begin */
+    u64 answered; /* time stamp of the last answer */
 };
 
 /* A vcpu. Everything without a label is private to its host thread. */
@@ -148,6 +206,9 @@ struct platform_thread {
     enum platform_event_type event; /* that is being handled */
     u64 rax;                        /* STUB_SYSCALL: what the register holds when it goes on */
     u64 orig_rax;                   /* the event's syscall, or -1 */
+    u64 ip;                         /* STUB_SLOT, of the event: behind the call */
+    bool keeps_flags;               /* STUB_SLOT: the site preserves them */
+    u8 fp;                          /* enum vcpu_fp: STUB_SLOT, where the FP state is */
     bool valid;                     /* regs holds the stub's registers as of the event */
     bool dirty;                     /* the stub's registers are not regs: write them back */
     bool bases;                     /* fs_base or gs_base among them */
@@ -157,6 +218,22 @@ struct platform_thread {
     bool strip;                     /* ... and is to be taken out of the registers */
     bool died;                      /* DIED has been or must be delivered */
     struct arch_regs regs, next;
+    struct spin spin;
+    u64 counts[COUNTS]; /* enum rung_count; added up when the guest thread ends */
+    struct hot_table hot;
+    struct {
+        u32 nr;
+        s64 value;
+    } answers[PLATFORM_ANSWERS]; /* lock */
+    u32 nanswers;                /* lock */
+};
+
+enum systrap_rungs {
+    RUNG_ANSWER = 1, /* 0: answered inside the stub */
+    RUNG_SPIN = 2,   /* 1: a vcpu spins on the slot */
+    RUNG_NOTIFY = 4, /* 2: seccomp notification */
+    RUNG_TRAP = 8,   /* 3: SIGSYS */
+    RUNG_PATCH = 16, /* call sites are patched: what 0 and 1 need */
 };
 
 struct systrap_global {
@@ -164,6 +241,8 @@ struct systrap_global {
     u64 region;                             /* immutable */
     int batch_fd, context_fd;               /* immutable */
     char *batch_map, *context_map;          /* immutable: our views of the files */
+    u32 rungs;                              /* enum systrap_rungs; immutable */
+    bool low;                               /* the low area is there; immutable */
     int sentry_pid;                         /* immutable */
     int template_pid;                       /* private to the master after init */
 
@@ -192,6 +271,15 @@ extern const char systrap_stub_begin[], systrap_stub_end[], systrap_stub_templat
     systrap_stub_handler[], systrap_stub_reported[], systrap_stub_sigreturn[],
     systrap_stub_restorer[], systrap_stub_idle[], systrap_stub_idle_reported[],
     systrap_stub_memory[], systrap_stub_memory_reported[];
+/* trampoline.S, at LOW_BASE in a stub */
+extern const char systrap_low_begin[], systrap_low_mov[], systrap_low_finish_mov[],
+    systrap_low_swapped[], systrap_low_unswapped[], systrap_low_return[], systrap_low_alien[],
+    systrap_low_cmp[], systrap_low_answered_cmp[], systrap_low_again[], systrap_low_request[],
+    systrap_low_saved[], systrap_low_posted[], systrap_low_committed[], systrap_low_waited[],
+    systrap_low_answered[], systrap_low_command[], systrap_low_load[], systrap_low_fp_loaded[],
+    systrap_low_load_end[], systrap_low_end[];
+#define SYSTRAP_LOW(label) (LOW_BASE + (u64)((label)-systrap_low_begin))
+
 /* Its address inside a stub. */
 #define SYSTRAP_STUB(label) (g_systrap.region + (u64)((label)-systrap_stub_begin))
 #define SYSTRAP_BATCH_ADDR (g_systrap.region + SYSTRAP_CODE_SIZE)
@@ -213,6 +301,8 @@ void st_trace_absorb(int pid, int status);
 int notify_recv(int fd, int pid, int tid, struct linux_seccomp_notif *n);
 int notify_send(int fd, u64 id, s64 val);
 bool notify_is(const struct linux_seccomp_notif *n, const char *label);
+/* Wake-ups to the CPU of the waker, or to an idle one. */
+void notify_set_sync(struct stub_thread *s, bool sync);
 
 /* frame.c: registers and FP state in a stub thread's signal frame. */
 int frame_init(struct platform_info *info);
@@ -220,12 +310,97 @@ int frame_init(struct platform_info *info);
 int frame_learn(struct stub_thread *s);
 /* Takes the place of a frame from a report. False: there can be none. */
 bool frame_take(struct stub_thread *s, const struct linux_seccomp_notif *n);
+/* It is in its handler now. */
+void frame_enter(struct stub_thread *s, const struct linux_seccomp_notif *n);
 void frame_read(struct stub_thread *s, const struct linux_seccomp_notif *n, struct arch_regs *r);
 void frame_write(struct stub_thread *s, const struct arch_regs *r);
 const struct linux_rt_sigframe *frame_of(struct stub_thread *s);
+u64 frame_fp_mask(void);
+/* The FP state fits into a slot. */
+bool frame_fp_small(void);
+/* In the standard format: what of it the host leaves alone is in its initial state. */
+void fp_normalize(void *fp);
+bool fp_acceptable(const void *fp);
 void frame_fp_reset(struct stub_thread *s);
 void frame_fp_get(struct stub_thread *s, void *buf);
 int frame_fp_set(struct stub_thread *s, const void *buf);
+
+/* slot.c: the slot of a stub thread. */
+/* For a new guest thread. */
+void slot_init(struct stub_thread *s);
+bool slot_is_call(const struct linux_seccomp_notif *n);
+/* Takes the request. */
+void slot_event(struct platform_thread *v, struct platform_event *ev);
+void slot_regs(struct platform_thread *v);
+/* Lets the thread go on, to look at cmd and nr, with the slot in `state`. */
+void slot_release(struct stub_thread *s, u32 state);
+bool slot_can_load(const struct arch_regs *r);
+/* The answer, by what is in v. */
+void slot_answer(struct platform_thread *v, bool spin);
+/* A notification from the slot's code: false, it was waiting for an answer that is there. */
+bool slot_called(struct stub_thread *s, const struct linux_seccomp_notif *n);
+/* Its registers go on as a frame. False: the stub is gone. */
+bool slot_to_frame(struct platform_thread *v);
+void slot_fp_get(struct platform_thread *v, void *buf);
+int slot_fp_set(struct platform_thread *v, const void *buf);
+void slot_set_answer(struct stub_thread *s, u32 nr, s64 value);
+/* The event takes its time. */
+void slot_block(struct stub_thread *s);
+
+/* spin.c: when and how long a vcpu spins. */
+void spin_init(void);
+u32 spin_stub_limit(void);
+void spin_begin(struct platform_thread *v);
+void spin_end(struct platform_thread *v);
+void spin_block(struct platform_thread *v);
+void spin_unblock(struct platform_thread *v);
+/* What came as a notification: a request in the slot, or something else. */
+void spin_missed(struct platform_thread *v, bool slot);
+bool spin_wanted(struct platform_thread *v);
+/* Until a request is in the slot: true. */
+bool spin_wait(struct platform_thread *v);
+
+/* patch.c: call sites of an address space. */
+int patch_init(void);
+int systrap_as_patch(struct platform_as *as, u64 ip, const void *text, u32 prot);
+/* A map operation is about to replace or alter translations. as->lock is held. */
+void patch_touch_locked(struct platform_as *as, u64 addr, u64 len);
+bool patch_is_in_locked(struct platform_as *as, u64 addr, u64 len);
+/* Nothing of it is mapped any more. */
+void patch_free(struct platform_as *as);
+/* Counts a call: true, its site is to be patched. */
+bool patch_is_hot(struct platform_thread *v, u64 ip);
+void patch_redirect(struct platform_as *as, struct arch_regs *regs);
+/* A fault inside a patched site: regs go on in its entry. */
+bool patch_fault(struct platform_as *as, int sig, struct arch_regs *regs);
+struct patch_site {
+    u64 ip;  /* behind the syscall instruction */
+    u64 ret; /* behind what was overwritten */
+    u32 nr;
+    u8 kind;  /* enum patch_kind */
+    bool bad; /* jumped into too often: not again */
+    atomic_bool live;
+    u16 faults;
+    u16 next; /* of the same hash, + 1 */
+};
+enum patch_kind { PATCH_MOV32, PATCH_MOV64, PATCH_CMP_4095, PATCH_CMP_4096 };
+static inline bool patch_is_mov(const struct patch_site *site)
+{
+    return site->kind <= PATCH_MOV64;
+}
+struct patch_site *patch_site_starting(struct platform_as *as, u64 start);
+/* Its page becomes as the kernel knows it. */
+void patch_give_up(struct platform_as *as, struct patch_site *site);
+/* Of an address in an entry, NULL: no such entry. */
+const struct patch_site *patch_site_at(struct platform_as *as, u64 entry);
+
+/* trampoline.c */
+/* Registers that a signal found in the low area, to what the guest may see. `result`, `load`: what
+ * is owed. */
+void trampoline_fix(struct platform_thread *v, struct arch_regs *regs, struct arch_regs *loaded);
+u64 trampoline_flags(u32 saved);
+/* A fault at rip there: v->regs, brought back to the call site, go on from there or in its entry. */
+bool trampoline_fault(struct platform_thread *v, int sig, u64 rip);
 
 /* template.c */
 int st_template_create(void);
@@ -265,6 +440,8 @@ int systrap_as_apply(struct platform_as *as, const struct platform_mapop *ops, s
 /* The queue runs. as->lock is held. */
 void st_as_flush_locked(struct platform_as *as);
 void st_as_kill(struct platform_as *as, const char *why);
+/* Runs ops at once, behind what is queued. as->lock is held. */
+int st_as_run_locked(struct platform_as *as, const struct stub_op *ops, u32 n);
 /* Unmaps everything; nobody uses the as. */
 int st_as_clean(struct platform_as *as);
 /* A stub thread for a new vcpu. */
@@ -276,6 +453,8 @@ int systrap_thread_create(struct platform_as *as, void *task, struct platform_th
 void systrap_thread_interrupt(struct platform_thread *v);
 int systrap_thread_switch_as(struct platform_thread *v, struct platform_as *as);
 void systrap_single_step(struct platform_thread *v);
+void st_answers_apply(struct platform_thread *v);
+void systrap_thread_answer(struct platform_thread *v, u32 nr, s64 value);
 /* v's stub thread is gone. */
 void st_vcpu_died(struct platform_thread *v);
 
@@ -283,8 +462,11 @@ void st_vcpu_died(struct platform_thread *v);
 void context_sanitize(struct arch_regs *regs);
 /* Fetches the registers of the event unless they are here. False: the stub died. */
 bool context_load(struct platform_thread *v);
+/* Has them in a frame. */
+bool context_frame(struct platform_thread *v);
 /* Those of a new program. */
 void context_reset(struct platform_thread *v);
+/* Brings the thread from its event into its handler. */
 int context_capture(struct platform_as *as, struct stub_thread *s, struct linux_seccomp_notif *n);
 void systrap_regs_get(struct platform_thread *v, struct arch_regs *regs);
 void systrap_regs_set(struct platform_thread *v, const struct arch_regs *regs);

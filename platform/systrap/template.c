@@ -96,6 +96,19 @@ static int child_code(void)
     return host_mprotect(code, SYSTRAP_CODE_SIZE, LINUX_PROT_READ | LINUX_PROT_EXEC);
 }
 
+/* Only there does the low area pay: without it sites are not patched. */
+static int child_low(void)
+{
+    void *low = (void *)(uintptr_t)LOW_BASE;
+    void *p = host_mmap(low, PAGE_SIZE, LINUX_PROT_READ | LINUX_PROT_WRITE,
+                        LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS | LINUX_MAP_FIXED, -1, 0);
+    if (host_is_err(p))
+        return g_systrap.rungs & RUNG_PATCH ? (int)(intptr_t)p : 0;
+    memset(low, 0xcc, PAGE_SIZE);
+    memcpy(low, systrap_low_begin, (size_t)(systrap_low_end - systrap_low_begin));
+    return host_mprotect(low, PAGE_SIZE, LINUX_PROT_READ | LINUX_PROT_EXEC);
+}
+
 static int child_limits(void)
 {
     struct linux_rlimit none = {0, 0};
@@ -128,11 +141,17 @@ static const struct {
     const char *name;
     int (*fn)(void);
 } g_child_steps[] = {
-    {"reset signals", child_signals},          {"leave the session", child_session},
-    {"limit core dumps", child_limits},        {"reset the personality", host_personality_reset},
-    {"drop capabilities", host_drop_all_caps}, {"set no_new_privs", child_no_new_privs},
-    {"become dumpable", child_dumpable},       {"place the stub code", child_code},
-    {"unregister rseq", host_rseq_unregister}, {"install the seccomp filter", st_filter_install},
+    {"reset signals", child_signals},
+    {"leave the session", child_session},
+    {"limit core dumps", child_limits},
+    {"reset the personality", host_personality_reset},
+    {"drop capabilities", host_drop_all_caps},
+    {"set no_new_privs", child_no_new_privs},
+    {"become dumpable", child_dumpable},
+    {"place the stub code", child_code},
+    {"place the code of call sites", child_low},
+    {"unregister rseq", host_rseq_unregister},
+    {"install the seccomp filter", st_filter_install},
 };
 
 static __noreturn void child_main(struct handshake *h)
@@ -176,6 +195,8 @@ static int template_finish(int pid, struct handshake *h)
     } while (LINUX_WSTOPSIG(status) != LINUX_SIGTRAP || (status >> 16) != 0);
 
     st_trace_stub_regs(&regs, systrap_stub_template);
+    regs.rbx = LOW_BASE;
+    regs.rbp = LOW_BASE + PAGE_SIZE;
     regs.r13 = g_systrap.region;
     regs.r14 = g_systrap.region + SYSTRAP_CODE_SIZE;
     regs.r15 = SYSTRAP_TASK_END;

@@ -38,6 +38,8 @@ static void release_thread(struct platform_thread *v)
 
     set_stub(v, NULL);
     if (s)
+        slot_block(s); /* it need not spin for what will not come */
+    if (s)
         st_as_return_thread(v->as, s);
 }
 
@@ -78,8 +80,10 @@ static void vcpu_main(void *arg)
         if (state == LEAVE)
             break;
         atomic_store(&v->assigned, UNASSIGNED);
+        spin_begin(v);
         vcpu_start(v);
         st_vcpu_run_guest(v);
+        spin_end(v);
         struct platform_as *as = v->as;
         release_thread(v);
         v->as = NULL;
@@ -138,6 +142,7 @@ int systrap_thread_create(struct platform_as *as, void *task, struct platform_th
     v->as = as;
     v->task = task;
     v->stub = s;
+    v->nanswers = 0;
     atomic_store(&v->flags, 0);
     *out = v;
     atomic_store(&v->assigned, ASSIGNED);
@@ -152,6 +157,34 @@ void systrap_thread_interrupt(struct platform_thread *v)
     if ((old & VCPU_GUEST) && !(old & VCPU_INTR) && v->stub) {
         atomic_store(&v->stub->kicked, true);
         host_tgkill(v->as->pid, v->stub->tid, SYSTRAP_SIGNAL);
+    }
+    mutex_unlock(&v->lock);
+}
+
+/* Those of its life so far, in a new stub thread's page. */
+void st_answers_apply(struct platform_thread *v)
+{
+    mutex_lock(&v->lock);
+    for (u32 i = 0; i < v->nanswers && v->stub; i++)
+        slot_set_answer(v->stub, v->answers[i].nr, v->answers[i].value);
+    mutex_unlock(&v->lock);
+}
+
+void systrap_thread_answer(struct platform_thread *v, u32 nr, s64 value)
+{
+    u32 i = 0;
+
+    if (!(g_systrap.rungs & RUNG_ANSWER) || nr >= CTX_ANSWERS_MAX)
+        return;
+    mutex_lock(&v->lock);
+    while (i < v->nanswers && v->answers[i].nr != nr)
+        i++;
+    if (i < PLATFORM_ANSWERS) {
+        v->nanswers = MAX(v->nanswers, i + 1);
+        v->answers[i].nr = nr;
+        v->answers[i].value = value;
+        if (v->stub)
+            slot_set_answer(v->stub, nr, value);
     }
     mutex_unlock(&v->lock);
 }

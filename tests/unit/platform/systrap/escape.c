@@ -71,64 +71,106 @@ static struct platform_event event_of_jump(struct jump j)
     return ev;
 }
 
+static const struct {
+    u64 nr, args[6];
+} g_calls[] = {
+    {LINUX_SYS_mmap, {0x20000000, PAGE_SIZE, 7, 0x11, 3, 0}},
+    {LINUX_SYS_munmap, {TOY_CODE, TOY_CODE_SIZE}},
+    {LINUX_SYS_mprotect, {TOY_CODE, TOY_CODE_SIZE, 7}},
+    {LINUX_SYS_clone, {SYSTRAP_CLONE_THREAD}},
+    {LINUX_SYS_clone, {SYSTRAP_CLONE_PROCESS}},
+    {LINUX_SYS_seccomp, {LINUX_SECCOMP_SET_MODE_FILTER, SYSTRAP_LISTENER_FLAGS, 0}},
+    {LINUX_SYS_sigaltstack, {0}},
+    {LINUX_SYS_prctl, {1}},
+    {LINUX_SYS_getppid, {0}},
+    {LINUX_SYS_rt_sigreturn, {0}},
+    {LINUX_SYS_exit_group, {0}},
+    {LINUX_SYS_write, {2, TOY_CODE, 8}},
+    {LINUX_SYS_execve, {TOY_CODE, 0, 0}},
+    {LINUX_SYS_rt_sigprocmask, {0}},
+    {SYSTRAP_REPORT_NR, {11, 0, 0}},
+};
+
+static bool is_syscall(const char *code)
+{
+    return (u8)code[0] == 0x0f && (u8)code[1] == 0x05;
+}
+
 /* Every instruction that makes a syscall, with every syscall that some rule lets through and some
  * that none does: all of them come to us, but rt_sigreturn at its own place. */
 Test(systrap_escape, every_syscall_instruction)
 {
-    static const struct {
-        u64 nr, args[6];
-    } calls[] = {
-        {LINUX_SYS_mmap, {0x20000000, PAGE_SIZE, 7, 0x11, 3, 0}},
-        {LINUX_SYS_munmap, {TOY_CODE, TOY_CODE_SIZE}},
-        {LINUX_SYS_mprotect, {TOY_CODE, TOY_CODE_SIZE, 7}},
-        {LINUX_SYS_clone, {SYSTRAP_CLONE_THREAD}},
-        {LINUX_SYS_clone, {SYSTRAP_CLONE_PROCESS}},
-        {LINUX_SYS_seccomp, {LINUX_SECCOMP_SET_MODE_FILTER, SYSTRAP_LISTENER_FLAGS, 0}},
-        {LINUX_SYS_sigaltstack, {0}},
-        {LINUX_SYS_prctl, {1}},
-        {LINUX_SYS_getppid, {0}},
-        {LINUX_SYS_rt_sigreturn, {0}},
-        {LINUX_SYS_exit_group, {0}},
-        {LINUX_SYS_write, {2, TOY_CODE, 8}},
-        {LINUX_SYS_execve, {TOY_CODE, 0, 0}},
-        {LINUX_SYS_rt_sigprocmask, {0}},
-        {SYSTRAP_REPORT_NR, {11, 0, 0}},
-    };
     size_t size = (size_t)(systrap_stub_end - systrap_stub_begin), found = 0;
 
     for (size_t off = 0; off + 1 < size; off++) {
-        if ((u8)systrap_stub_begin[off] != 0x0f || (u8)systrap_stub_begin[off + 1] != 0x05)
+        if (!is_syscall(systrap_stub_begin + off))
             continue;
         found++;
-        for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
-            const u64 *a = calls[i].args;
+        for (size_t i = 0; i < ARRAY_SIZE(g_calls); i++) {
+            const u64 *a = g_calls[i].args;
             struct platform_event ev = event_of_jump((struct jump){
-                g_systrap.region + off, calls[i].nr, a[0], a[1], a[2], a[3], a[4], a[5], 0x5000});
-            if (calls[i].nr == LINUX_SYS_rt_sigreturn &&
+                g_systrap.region + off, g_calls[i].nr, a[0], a[1], a[2], a[3], a[4], a[5], 0x5000});
+            if (g_calls[i].nr == LINUX_SYS_rt_sigreturn &&
                 off + 2 == (size_t)(systrap_stub_sigreturn - systrap_stub_begin)) {
                 cr_expect_neq(ev.type, PLATFORM_SYSCALL); /* there is no frame */
                 continue;
             }
             cr_expect_eq(ev.type, PLATFORM_SYSCALL, "offset %zu nr %lu: event %d", off,
-                         (long)calls[i].nr, ev.type);
-            cr_expect_eq(ev.nr, calls[i].nr);
+                         (long)g_calls[i].nr, ev.type);
+            cr_expect_eq(ev.nr, g_calls[i].nr);
             cr_expect_eq(ev.ip, g_systrap.region + off + 2);
         }
     }
-    cr_expect_eq(found, 11);
+    cr_expect_eq(found, 12);
 }
 
-/* Any byte of the page, with registers that might do something: an event, always. */
-Test(systrap_escape, every_byte)
+/* The code of call sites has none that the filters know at all. A forged report is a call with
+ * what the slot holds. */
+Test(systrap_escape, every_syscall_instruction_of_call_sites)
 {
-    for (size_t off = 0; off < SYSTRAP_CODE_SIZE; off += off < 400 ? 1 : 37) {
-        struct platform_event ev = event_of_jump(
-            (struct jump){g_systrap.region + off, LINUX_SYS_mmap, TOY_DATA, PAGE_SIZE, 3, 0x11, 3,
-                          0, TOY_DATA + TOY_DATA_SIZE - 4096});
+    size_t size = (size_t)(systrap_low_end - systrap_low_begin), found = 0;
+
+    for (size_t off = 0; off + 1 < size; off++) {
+        if (!is_syscall(systrap_low_begin + off))
+            continue;
+        found++;
+        for (size_t i = 0; i < ARRAY_SIZE(g_calls); i++) {
+            const u64 *a = g_calls[i].args;
+            struct platform_event ev = event_of_jump((struct jump){
+                LOW_BASE + off, g_calls[i].nr, a[0], a[1], a[2], a[3], a[4], a[5], 0x5000});
+            cr_expect_eq(ev.type, PLATFORM_SYSCALL, "offset %zu nr %lu: event %d", off,
+                         (long)g_calls[i].nr, ev.type);
+            if (g_calls[i].nr != SYSTRAP_REPORT_NR)
+                cr_expect_eq(ev.nr, g_calls[i].nr);
+            cr_expect_eq(ev.ip, 0);
+        }
+    }
+    cr_expect_eq(found, 2);
+}
+
+static void jump_to_bytes(u64 addr, size_t size, size_t densely)
+{
+    for (size_t off = 0; off < size; off += off < densely ? 1 : 37) {
+        struct platform_event ev = event_of_jump((struct jump){addr + off, LINUX_SYS_mmap, TOY_DATA,
+                                                               PAGE_SIZE, 3, 0x11, 3, 0,
+                                                               TOY_DATA + TOY_DATA_SIZE - 4096});
         cr_expect(ev.type == PLATFORM_SYSCALL || ev.type == PLATFORM_FAULT ||
                       ev.type == PLATFORM_DIED,
-                  "offset %zu: event %d", off, ev.type);
+                  "address %#lx: event %d", (long)(addr + off), ev.type);
     }
+}
+
+/* Any byte of our pages, with registers that might do something: an event, always. */
+Test(systrap_escape, every_byte)
+{
+    jump_to_bytes(g_systrap.region, SYSTRAP_CODE_SIZE, 400);
+}
+
+Test(systrap_escape, every_byte_of_call_sites)
+{
+    size_t size = (size_t)(systrap_low_end - systrap_low_begin);
+
+    jump_to_bytes(LOW_BASE, PAGE_SIZE, size);
 }
 
 /* --- rt_sigreturn with a frame of the guest's --- */

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The slot of a stub thread: how the code behind patched call sites posts requests and gets answers,
+ * with all registers there to be read and written. The stub can write to all of it at any time:
+ * values are copied once, and what they can say is only what its own threads do and get.
+ */
+#include "cvisor/host.h"
+#include "cvisor/log.h"
+#include "platform/systrap/systrap.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define RFLAGS_FIXED 0x202u
+
+static char *slot_fp(struct stub_thread *s)
+{
+    return (char *)s->ctx + CTX_FP;
+}
+
+static s64 *slot_answers(struct stub_thread *s)
+{
+    return (s64 *)((char *)s->ctx + CTX_ANSWERS);
+}
+
+void slot_init(struct stub_thread *s)
+{
+    struct stub_context *c = s->ctx;
+
+    memset(slot_answers(s), 0xff, PAGE_SIZE);
+    c->magic = SLOT_MAGIC;
+    c->spins = spin_stub_limit();
+    c->fp_mask = frame_fp_mask();
+    c->cmd = 0;
+    atomic_store(&c->state, SLOT_NONE);
+    s->owed = OWED_NOTHING;
+    s->waits = false;
+}
+
+void slot_set_answer(struct stub_thread *s, u32 nr, s64 value)
+{
+    __atomic_store_n(&slot_answers(s)[nr], value < 0 ? -1 : value, __ATOMIC_SEQ_CST);
+}
+
+bool slot_is_call(const struct linux_seccomp_notif *n)
+{
+    u64 ip = n->data.instruction_pointer;
+
+    return n->data.nr == REPORT_NR &&
+           (ip == SYSTRAP_LOW(systrap_low_posted) || ip == SYSTRAP_LOW(systrap_low_waited));
+}
+
+void slot_event(struct platform_thread *v, struct platform_event *ev)
+{
+    struct stub_thread *s = v->stub;
+    struct stub_context *c = s->ctx;
+    const struct patch_site *site = patch_site_at(v->as,
+                                                  __atomic_load_n(&c->entry, __ATOMIC_RELAXED));
+
+    s->state = STUB_SLOT;
+    s->owed = OWED_NOTHING;
+    s->seq = __atomic_load_n(&c->seq, __ATOMIC_RELAXED);
+    v->event = ev->type = PLATFORM_SYSCALL;
+    ev->nr = v->rax = v->orig_rax = (u64)(s64)(s32)__atomic_load_n(&c->nr, __ATOMIC_RELAXED);
+    ev->args[0] = c->rdi;
+    ev->args[1] = c->rsi;
+    ev->args[2] = c->rdx;
+    ev->args[3] = c->r10;
+    ev->args[4] = c->r8;
+    ev->args[5] = c->r9;
+    /* No such site: only a guest that jumps into our code gets there. It goes on at 0. */
+    v->ip = ev->ip = site ? site->ip : 0;
+    v->keeps_flags = site && patch_is_mov(site);
+    v->fp = FP_STUB;
+}
+
+/* All but the bits of a frame that are not in a slot. */
+void slot_regs(struct platform_thread *v)
+{
+    struct stub_context c = *v->stub->ctx;
+
+    v->regs = (struct arch_regs){
+        .r15 = c.r15,
+        .r14 = c.r14,
+        .r13 = c.r13,
+        .r12 = c.r12,
+        .rbp = c.rbp,
+        .rbx = c.rbx,
+        .r10 = c.r10,
+        .r9 = c.r9,
+        .r8 = c.r8,
+        .rdx = c.rdx,
+        .rsi = c.rsi,
+        .rdi = c.rdi,
+        .rsp = c.rsp,
+        .rax = v->rax,
+        .orig_rax = v->orig_rax,
+        .rip = v->ip,
+        .rcx = v->ip,
+        .eflags = v->keeps_flags ? trampoline_flags(c.flags) : RFLAGS_FIXED,
+        .cs = ARCH_USER_CS,
+        .ss = ARCH_USER_DS,
+        .fs_base = c.req_fs,
+    };
+    v->regs.r11 = v->regs.eflags;
+}
+
+void slot_release(struct stub_thread *s, u32 state)
+{
+    if (s->id) {
+        u64 id = s->id;
+        s->id = 0;
+        atomic_store(&s->ctx->state, state);
+        notify_send(s->fd, id, 0);
+        return;
+    }
+    s->waits = atomic_exchange(&s->ctx->state, state) & SLOT_WAIT;
+    if (s->waits) /* it looks at the state again only after its call: nobody will spin then */
+        atomic_store(&s->ctx->state, SLOT_NONE);
+}
+
+bool slot_called(struct stub_thread *s, const struct linux_seccomp_notif *n)
+{
+    if (s->waits) {
+        s->waits = false;
+        notify_send(s->fd, n->id, 0);
+        return false;
+    }
+    s->id = n->id;
+    return true;
+}
+
+/* A load that the slot's code can do. */
+bool slot_can_load(const struct arch_regs *r)
+{
+    return r->gs_base == 0 && !(r->eflags & ARCH_EFLAGS_TF);
+}
+
+static void put_load(struct stub_context *c, const struct arch_regs *r)
+{
+    c->rdi = r->rdi;
+    c->rsi = r->rsi;
+    c->rdx = r->rdx;
+    c->r10 = r->r10;
+    c->r8 = r->r8;
+    c->r9 = r->r9;
+    c->rbx = r->rbx;
+    c->rbp = r->rbp;
+    c->rsp = r->rsp;
+    c->r12 = r->r12;
+    c->r13 = r->r13;
+    c->r14 = r->r14;
+    c->r15 = r->r15;
+    c->rcx = r->rcx;
+    c->r11 = r->r11;
+    c->rip = r->rip;
+    c->rflags = r->eflags;
+    c->load_fs = r->fs_base;
+    c->nr = r->rax;
+}
+
+void slot_answer(struct platform_thread *v, bool spin)
+{
+    struct stub_thread *s = v->stub;
+    struct stub_context *c = s->ctx;
+
+    if (likely(!v->dirty && v->fp != FP_SET)) {
+        c->nr = v->rax;
+        c->cmd = 0;
+        s->owed = OWED_RESULT;
+    } else {
+        if (!v->valid)
+            slot_regs(v);
+        patch_redirect(v->as, &v->regs);
+        put_load(c, &v->regs);
+        c->cmd = v->fp == FP_SET ? CMD_LOAD | CMD_LOAD_FP : CMD_LOAD;
+        s->owed = OWED_LOAD;
+    }
+    v->spin.answered = __builtin_ia32_rdtsc();
+    slot_release(s, spin ? SLOT_SPIN : SLOT_NONE);
+}
+
+/* Has the thread do something and wait again: its next request, or its handler's report. */
+static bool slot_command(struct platform_thread *v, u32 cmd)
+{
+    struct stub_thread *s = v->stub;
+    struct linux_seccomp_notif n;
+    bool spin = s->id == 0 && v->spin.on;
+
+    s->ctx->cmd = cmd;
+    slot_release(s, spin ? SLOT_SPIN : SLOT_NONE);
+    if (spin && !s->waits && spin_wait(v))
+        return true;
+    for (;;) {
+        if (notify_recv(s->fd, v->as->pid, s->tid, &n) < 0)
+            return false;
+        if (slot_is_call(&n)) {
+            if (slot_called(s, &n))
+                return true;
+            continue;
+        }
+        if (!notify_is(&n, systrap_stub_reported) || !frame_take(s, &n))
+            break;
+        /* A signal from outside: the frame has the FP state, and v->regs the rest. */
+        s->id = n.id;
+        frame_enter(s, &n);
+        v->dirty = v->bases = true;
+        return true;
+    }
+    st_as_kill(v->as, "a guest does not do what its slot says");
+    return false;
+}
+
+bool slot_to_frame(struct platform_thread *v)
+{
+    struct stub_thread *s = v->stub;
+    struct linux_seccomp_notif n;
+
+    if (!v->valid)
+        slot_regs(v);
+    v->valid = true;
+    if (context_capture(v->as, s, &n) < 0)
+        return false;
+    if (v->fp == FP_SET)
+        frame_fp_set(s, slot_fp(s)); /* refuses what others may have made of it */
+    v->fp = FP_STUB;
+    v->dirty = v->bases = true;
+    return true;
+}
+
+void slot_fp_get(struct platform_thread *v, void *buf)
+{
+    struct stub_thread *s = v->stub;
+
+    if (v->fp == FP_STUB) {
+        if (!v->valid)
+            slot_regs(v);
+        v->valid = true;
+        if (!slot_command(v, CMD_SAVE)) {
+            st_vcpu_died(v);
+            memset(buf, 0, g_platform_info.fp_size);
+            return;
+        }
+        if (s->state == STUB_FRAME) {
+            frame_fp_get(s, buf);
+            return;
+        }
+        v->fp = FP_SAVED;
+    }
+    memcpy(buf, slot_fp(s), g_platform_info.fp_size);
+    fp_normalize(buf);
+}
+
+int slot_fp_set(struct platform_thread *v, const void *buf)
+{
+    if (!fp_acceptable(buf))
+        return -EINVAL;
+    memcpy(slot_fp(v->stub), buf, g_platform_info.fp_size);
+    v->fp = FP_SET;
+    return 0;
+}
+
+void slot_block(struct stub_thread *s)
+{
+    u32 request = SLOT_REQUEST;
+
+    if (s->state == STUB_SLOT && s->id == 0)
+        atomic_compare_exchange_strong(&s->ctx->state, &request, SLOT_BLOCK);
+}

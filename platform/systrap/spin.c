@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When a vcpu spins for its thread's next request instead of sleeping in the host: while requests
+ * have lately come soon after answers, and a CPU is idle. Both are guesses, corrected by what comes of
+ * them: a spin that ends without a request, or that the host has interrupted, costs credit, and the
+ * patience that it then takes to begin again doubles. Never longer than SPIN_NS.
+ */
+#include "cvisor/host.h"
+#include "cvisor/log.h"
+#include "platform/systrap/systrap.h"
+
+#define SPIN_NS 12000      /* a vcpu's wait for a request */
+#define STUB_SPIN_NS 20000 /* a stub's wait for an answer */
+#define QUICK_NS 25000     /* a request by notification that would have been worth a spin */
+#define GAP_NS 30000       /* between two looks: the host has run somebody else */
+#define CREDIT_MAX 64
+#define MISS_COST 6
+#define PATIENCE_MIN 8
+#define PATIENCE_MAX 4096
+#define WITHDRAW_TRIES 1000
+
+static struct {
+    u32 ncpus;               /* immutable */
+    u64 tsc_mhz;             /* immutable: ticks a microsecond */
+    u32 stub_limit;          /* immutable: pauses */
+    atomic_int busy;         /* guest threads that run or are in an event that does not sleep */
+    atomic_int spinning;     /* vcpus */
+    _Atomic u64 quiet_until; /* time stamp: the host is loaded, nobody spins before */
+    _Atomic u64 quiet;       /* ticks it was set for last */
+    _Atomic u64 counts[COUNTS];
+} g_spin;
+
+static u64 ticks(u64 ns)
+{
+    return ns * g_spin.tsc_mhz / 1000;
+}
+
+void spin_init(void)
+{
+    u64 mask[16] = {0};
+    int r = host_sched_getaffinity(0, sizeof(mask), mask);
+
+    for (int i = 0; i < r / 8; i++)
+        g_spin.ncpus += (u32)__builtin_popcountll(mask[i]);
+    u64 t0 = __builtin_ia32_rdtsc(), n0 = host_now_mono(), n1, t1;
+    u32 pauses = 0;
+    do {
+        for (int i = 0; i < 64; i++, pauses++)
+            __builtin_ia32_pause();
+        t1 = __builtin_ia32_rdtsc();
+        n1 = host_now_mono();
+    } while (n1 - n0 < 20000);
+    g_spin.tsc_mhz = MAX((t1 - t0) * 1000 / (n1 - n0), 1ull);
+    u64 pause_ns = MAX((n1 - n0) / pauses, 1ull);
+    /* Each look of the stub at the slot is a load besides. */
+    g_spin.stub_limit = (u32)(STUB_SPIN_NS / (pause_ns + 2));
+}
+
+u32 spin_stub_limit(void)
+{
+    return g_spin.stub_limit;
+}
+
+void spin_begin(struct platform_thread *v)
+{
+    v->spin = (struct spin){.patience = PATIENCE_MIN};
+    atomic_fetch_add(&g_spin.busy, 1);
+}
+
+/* When nobody is left: the sum of all so far. */
+static void report(void)
+{
+    u64 n[COUNTS];
+
+    for (int i = 0; i < COUNTS; i++)
+        n[i] = atomic_load(&g_spin.counts[i]);
+    log_debug("systrap: calls by slot and spinning %llu, by slot %llu, unpatched %llu; faults and "
+              "signals %llu; spins for nothing %llu, interrupted by the host %llu",
+              (unsigned long long)n[COUNT_SPIN], (unsigned long long)n[COUNT_SLOT],
+              (unsigned long long)n[COUNT_CALL], (unsigned long long)n[COUNT_FRAME],
+              (unsigned long long)n[COUNT_MISS], (unsigned long long)n[COUNT_GAP]);
+}
+
+void spin_end(struct platform_thread *v)
+{
+    for (int i = 0; i < COUNTS; i++) {
+        atomic_fetch_add(&g_spin.counts[i], v->counts[i]);
+        v->counts[i] = 0;
+    }
+    if (atomic_fetch_sub(&g_spin.busy, 1) == 1)
+        report();
+}
+
+void spin_block(struct platform_thread *v)
+{
+    atomic_fetch_sub_explicit(&g_spin.busy, 1, memory_order_relaxed);
+}
+
+void spin_unblock(struct platform_thread *v)
+{
+    atomic_fetch_add_explicit(&g_spin.busy, 1, memory_order_relaxed);
+}
+
+static bool cpu_is_free(u32 more)
+{
+    return (u32)atomic_load_explicit(&g_spin.busy, memory_order_relaxed) +
+               (u32)atomic_load_explicit(&g_spin.spinning, memory_order_relaxed) + more <=
+           g_spin.ncpus;
+}
+
+static void lose(struct platform_thread *v, s32 cost)
+{
+    struct spin *sp = &v->spin;
+
+    sp->credit -= cost;
+    if (sp->credit > 0)
+        return;
+    sp->credit = 0;
+    sp->on = false;
+    sp->patience = MIN(sp->patience * 2, (u32)PATIENCE_MAX);
+}
+
+/* The host needs its CPUs for somebody else: nobody spins for a while, longer each time. */
+static void loaded(u64 now)
+{
+    u64 quiet = atomic_load(&g_spin.quiet);
+
+    quiet = now - atomic_load(&g_spin.quiet_until) < quiet * 4 ? MIN(quiet * 2, ticks(200000000))
+                                                               : ticks(1000000);
+    atomic_store(&g_spin.quiet, quiet);
+    atomic_store(&g_spin.quiet_until, now + quiet);
+}
+
+void spin_missed(struct platform_thread *v, bool slot)
+{
+    struct spin *sp = &v->spin;
+
+    if (!(g_systrap.rungs & RUNG_SPIN))
+        return;
+    if (!slot) {
+        if (sp->on)
+            lose(v, MISS_COST);
+        sp->credit -= sp->credit > 0 && !sp->on;
+        return;
+    }
+    if (sp->on)
+        return; /* the spin was too short, which has been counted */
+    if (__builtin_ia32_rdtsc() - sp->answered > ticks(QUICK_NS)) {
+        sp->credit = MAX(sp->credit - 4, 0);
+        return;
+    }
+    if (++sp->credit >= (s32)sp->patience) {
+        sp->on = true;
+        sp->credit = CREDIT_MAX / 4;
+    }
+}
+
+bool spin_wanted(struct platform_thread *v)
+{
+    struct stub_thread *s = v->stub;
+
+    return v->spin.on && !atomic_load_explicit(&s->kicked, memory_order_relaxed) &&
+           cpu_is_free(1) &&
+           __builtin_ia32_rdtsc() > atomic_load_explicit(&g_spin.quiet_until, memory_order_relaxed);
+}
+
+/* The host may have run neither of us for so long that the stub waits already. */
+static u32 without_wait(u32 state)
+{
+    return state & ~(u32)SLOT_WAIT;
+}
+
+/* Tells the stub that nobody spins. False: a request has come. */
+static bool withdraw(struct stub_thread *s)
+{
+    u32 state = atomic_load(&s->ctx->state);
+
+    /* The stub may be about to take its WAIT back. A guest that plays with it misleads itself. */
+    for (int i = 0; i < WITHDRAW_TRIES && without_wait(state) == SLOT_SPIN; i++) {
+        if (atomic_compare_exchange_strong(&s->ctx->state, &state, SLOT_NONE | (state & SLOT_WAIT)))
+            return true;
+    }
+    return without_wait(state) != SLOT_REQUEST;
+}
+
+/* Looks at the slot until a request is there, or something says that it is enough. */
+static bool look(struct platform_thread *v)
+{
+    struct stub_thread *s = v->stub;
+    u64 now = __builtin_ia32_rdtsc(), end = now + ticks(SPIN_NS), gap = ticks(GAP_NS), last;
+
+    for (;;) {
+        u32 state = atomic_load_explicit(&s->ctx->state, memory_order_acquire);
+        if (without_wait(state) == SLOT_REQUEST)
+            return true;
+        if (without_wait(state) != SLOT_SPIN)
+            return false; /* what comes is a report */
+        last = now;
+        now = __builtin_ia32_rdtsc();
+        bool held_up = now - last > gap;
+        bool other = atomic_load_explicit(&v->flags, memory_order_relaxed) & VCPU_INTR;
+        if (now > end || held_up || other || !cpu_is_free(0)) {
+            if (!withdraw(s))
+                return true;
+            v->counts[held_up ? COUNT_GAP : COUNT_MISS]++;
+            if (held_up)
+                loaded(now);
+            lose(v, other ? 0 : MISS_COST);
+            return false;
+        }
+        __builtin_ia32_pause();
+    }
+}
+
+bool spin_wait(struct platform_thread *v)
+{
+    struct spin *sp = &v->spin;
+
+    atomic_fetch_add(&g_spin.spinning, 1);
+    bool got = look(v);
+    atomic_fetch_sub(&g_spin.spinning, 1);
+    if (got && ++sp->credit > CREDIT_MAX) {
+        sp->credit = CREDIT_MAX;
+        sp->patience = MAX(sp->patience - 1, (u32)PATIENCE_MIN);
+    }
+    return got;
+}

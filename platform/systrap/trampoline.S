@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The common code of patched call sites: the first page of the low area of every stub. An entry
+ * jumps here with its own address in rcx and, for sites that must keep the flags, those in r11 as
+ * lahf and seto give them. Only rax, rcx and r11 may be used (a system call changes them), no stack.
+ * A signal may come at any instruction: trampoline.c knows what each label means for it.
+ * README.md has the protocol of the slot.
+ */
+#include "platform/systrap/slot_layout.h"
+
+    .macro LABEL name
+    .globl \name
+    .hidden \name
+\name:
+    .endm
+
+    .section .rodata.systrap_low, "a", @progbits
+    .balign 64
+    LABEL systrap_low_begin
+
+/* Sites that load a constant number. */
+    LABEL systrap_low_mov
+    cmpl $SLOT_MAGIC, %gs:CTX_MAGIC
+    jne 1f
+    cmp $CTX_ANSWERS_MAX, %eax
+    jae systrap_low_request
+    mov %gs:CTX_ANSWERS(,%rax,8), %rax
+    test %rax, %rax
+    js 2f
+    LABEL systrap_low_finish_mov
+    xchg %rax, %r11
+    LABEL systrap_low_swapped
+    add $127, %al
+    sahf
+    xchg %rax, %r11
+    LABEL systrap_low_unswapped
+    mov ENTRY_RET(%rcx), %rcx
+    LABEL systrap_low_return
+    jmp *%rcx
+
+/* GS is the guest's own: no slot. */
+    LABEL systrap_low_alien
+1:
+    mov %r11d, %eax
+    add $127, %al
+    sahf
+    mov ENTRY_NR(%rcx), %eax
+3:
+    lea ENTRY_SLOW(%rcx), %rcx
+    jmp *%rcx
+
+/* Sites that compare the result: the flags are dead. */
+    .balign 64
+    LABEL systrap_low_cmp
+    cmpl $SLOT_MAGIC, %gs:CTX_MAGIC
+    jne 3b
+    mov %eax, %r11d
+    cmp $CTX_ANSWERS_MAX, %r11d
+    jae systrap_low_request
+    mov %gs:CTX_ANSWERS(,%r11,8), %r11
+    test %r11, %r11
+    js systrap_low_request
+    mov %r11, %rax
+    LABEL systrap_low_answered_cmp
+    jmp *ENTRY_FINISH(%rcx)
+
+    LABEL systrap_low_again
+2:
+    mov ENTRY_NR(%rcx), %eax
+    LABEL systrap_low_request
+    mov %r9, %gs:CTX_R9
+    mov %rbx, %gs:CTX_RBX
+    mov %rbp, %gs:CTX_RBP
+    mov %rsp, %gs:CTX_RSP
+    mov %r12, %gs:CTX_R12
+    mov %r13, %gs:CTX_R13
+    mov %r14, %gs:CTX_R14
+    mov %r15, %gs:CTX_R15
+    mov %rdi, %gs:CTX_RDI
+    mov %rsi, %gs:CTX_RSI
+    mov %rdx, %gs:CTX_RDX
+    mov %r10, %gs:CTX_R10
+    mov %r8, %gs:CTX_R8
+    mov %ecx, %gs:CTX_ENTRY
+    mov %r11w, %gs:CTX_FLAGS
+    mov %rax, %gs:CTX_NR
+    incw %gs:CTX_SEQ
+    LABEL systrap_low_saved
+    rdfsbase %r11
+    mov %r11, %gs:CTX_REQ_FS
+4:
+    cmpl $SLOT_SPIN, %gs:CTX_STATE
+    jne 9f
+    lock decl %gs:CTX_STATE
+    jz systrap_low_committed
+9:
+    mov $REPORT_NR, %eax
+    syscall
+    LABEL systrap_low_posted
+    jmp 8f
+    LABEL systrap_low_committed
+    mov %gs:CTX_SPINS, %eax
+5:
+    pause
+    cmpl $SLOT_REQUEST, %gs:CTX_STATE
+    jne 6f
+    dec %eax
+    jnz 5b
+7:
+    mov $SLOT_WAIT, %eax
+    lock xadd %eax, %gs:CTX_STATE
+    and $~SLOT_BLOCK, %eax
+    jz 9f
+    lock subl $SLOT_WAIT, %gs:CTX_STATE
+    jmp 8f
+6:
+    cmpl $SLOT_BLOCK, %gs:CTX_STATE
+    je 7b
+    jmp 8f
+9:
+    mov $REPORT_NR, %eax
+    syscall
+    LABEL systrap_low_waited
+8:
+    mov %gs:CTX_ENTRY, %ecx
+    movzwl %gs:CTX_FLAGS, %r11d
+    cmpl $0, %gs:CTX_CMD
+    jne 1f
+    mov %gs:CTX_NR, %rax
+    LABEL systrap_low_answered
+    jmp *ENTRY_FINISH(%rcx)
+
+    LABEL systrap_low_command
+1:
+    testl $CMD_SAVE, %gs:CTX_CMD
+    jz 2f
+    mov %gs:CTX_FP_MASK, %eax
+    mov %gs:CTX_FP_MASK+4, %edx
+    xsave64 %gs:CTX_FP
+    mov %gs:CTX_RDX, %rdx
+    jmp 4b
+
+    LABEL systrap_low_load
+2:
+    testl $CMD_LOAD_FP, %gs:CTX_CMD
+    jz 3f
+    mov %gs:CTX_FP_MASK, %eax
+    mov %gs:CTX_FP_MASK+4, %edx
+    xrstor64 %gs:CTX_FP
+    LABEL systrap_low_fp_loaded
+3:
+    mov %gs:CTX_LOAD_FS, %rax
+    wrfsbase %rax
+    rdgsbase %rsp
+    lea CTX_RFLAGS(%rsp), %rsp
+    popfq
+    mov %gs:CTX_RDI, %rdi
+    mov %gs:CTX_RSI, %rsi
+    mov %gs:CTX_RDX, %rdx
+    mov %gs:CTX_R10, %r10
+    mov %gs:CTX_R8, %r8
+    mov %gs:CTX_R9, %r9
+    mov %gs:CTX_RBX, %rbx
+    mov %gs:CTX_RBP, %rbp
+    mov %gs:CTX_R12, %r12
+    mov %gs:CTX_R13, %r13
+    mov %gs:CTX_R14, %r14
+    mov %gs:CTX_R15, %r15
+    mov %gs:CTX_RCX, %rcx
+    mov %gs:CTX_R11, %r11
+    mov %gs:CTX_NR, %rax
+    mov %gs:CTX_RSP, %rsp
+    jmp *%gs:CTX_RIP
+    LABEL systrap_low_load_end
+
+    LABEL systrap_low_end
+
+    .section .note.GNU-stack, "", @progbits
