@@ -94,7 +94,6 @@ void frame_enter(struct stub_thread *s, const struct linux_seccomp_notif *n)
     s->id = n->id;
     s->frame = n->data.args[1] - s->addr;
     s->state = STUB_FRAME;
-    s->waits = false; /* a call that it was on its way to is over */
     atomic_store(&s->kicked, false);
 }
 

@@ -88,8 +88,8 @@ static void write_bases(struct platform_thread *v)
         s->ctx->gs_base = s->addr;
 }
 
-/* Lets the thread go on. *spins: its next request may come in its slot. */
-static bool answer(struct platform_thread *v, bool *spins)
+/* Lets the thread go on. *spins: its next request may come in its slot; *woken: it sleeps. */
+static bool answer(struct platform_thread *v, bool *spins, bool *woken)
 {
     struct stub_thread *s = v->stub;
     s64 val;
@@ -105,9 +105,10 @@ static bool answer(struct platform_thread *v, bool *spins)
         return false;
     if (s->state == STUB_SLOT) {
         bool spin = spin_wanted(v);
+        *woken = s->id != 0;
         notify_set_sync(s, !v->spin.on);
         slot_answer(v, spin);
-        *spins = spin && !s->waits;
+        *spins = spin;
     } else {
         val = (s64)v->rax;
         if (s->state == STUB_FRAME) {
@@ -247,7 +248,6 @@ static bool notify_event(struct platform_thread *v, struct platform_event *ev,
     struct stub_thread *s = v->stub;
 
     if (slot_is_call(n)) {
-        slot_called(s, n);
         v->counts[COUNT_SLOT]++;
         spin_missed(v, true);
         slot_event(v, ev);
@@ -283,14 +283,14 @@ static bool run(struct platform_thread *v, struct platform_event *ev)
 {
     struct stub_thread *s = v->stub;
     struct linux_seccomp_notif n;
-    bool spins = false, waits;
+    bool spins = false, woken = false, again;
 
     ev->hot = false;
     do {
-        if (!answer(v, &spins))
+        if (!answer(v, &spins, &woken))
             return false;
         atomic_store_explicit(&s->running, true, memory_order_relaxed);
-        if (spins && spin_wait(v)) {
+        if (spins && spin_wait(v, woken)) {
             atomic_store_explicit(&s->running, false, memory_order_relaxed);
             v->counts[COUNT_SPIN]++;
             slot_event(v, ev);
@@ -299,10 +299,8 @@ static bool run(struct platform_thread *v, struct platform_event *ev)
         do {
             if (notify_recv(s->fd, v->as->pid, s->tid, &n) < 0)
                 return false;
-            waits = slot_is_call(&n) && s->waits;
-            if (waits)
-                slot_called(s, &n); /* it waits for the answer that is there */
-        } while (waits);
+            again = slot_is_call(&n) && !slot_called(s, &n);
+        } while (again);
         atomic_store_explicit(&s->running, false, memory_order_relaxed);
     } while (!notify_event(v, ev, &n));
     return true;

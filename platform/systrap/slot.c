@@ -33,8 +33,11 @@ void slot_init(struct stub_thread *s)
     c->fp_mask = frame_fp_mask();
     c->cmd = 0;
     atomic_store(&c->state, SLOT_NONE);
+    atomic_store(&c->attn, 0);
+    atomic_store(&c->seq, 0);
+    atomic_store(&c->done, 0);
+    s->seq = 0;
     s->owed = OWED_NOTHING;
-    s->waits = false;
 }
 
 void slot_set_answer(struct stub_thread *s, u32 nr, s64 value)
@@ -44,22 +47,25 @@ void slot_set_answer(struct stub_thread *s, u32 nr, s64 value)
 
 bool slot_is_call(const struct linux_seccomp_notif *n)
 {
-    u64 ip = n->data.instruction_pointer;
-
     return n->data.nr == REPORT_NR &&
-           (ip == SYSTRAP_LOW(systrap_low_posted) || ip == SYSTRAP_LOW(systrap_low_waited));
+           n->data.instruction_pointer == SYSTRAP_LOW(systrap_low_posted);
+}
+
+bool slot_has_request(struct stub_thread *s)
+{
+    return atomic_load_explicit(&s->ctx->seq, memory_order_acquire) != s->seq;
 }
 
 void slot_event(struct platform_thread *v, struct platform_event *ev)
 {
     struct stub_thread *s = v->stub;
     struct stub_context *c = s->ctx;
-    const struct patch_site *site = patch_site_at(v->as,
-                                                  __atomic_load_n(&c->entry, __ATOMIC_RELAXED));
+    u64 entry = (u64)LOW_BASE + __atomic_load_n(&c->entry, __ATOMIC_RELAXED);
+    const struct patch_site *site = patch_site_at(v->as, entry);
 
     s->state = STUB_SLOT;
     s->owed = OWED_NOTHING;
-    s->seq = __atomic_load_n(&c->seq, __ATOMIC_RELAXED);
+    s->seq = atomic_load_explicit(&c->seq, memory_order_relaxed);
     v->event = ev->type = PLATFORM_SYSCALL;
     ev->nr = v->rax = v->orig_rax = (u64)(s64)(s32)__atomic_load_n(&c->nr, __ATOMIC_RELAXED);
     ev->args[0] = c->rdi;
@@ -105,24 +111,21 @@ void slot_regs(struct platform_thread *v)
     v->regs.r11 = v->regs.eflags;
 }
 
-void slot_release(struct stub_thread *s, u32 state)
+/* Lets the thread go on, to look at the answer. */
+static void release(struct stub_thread *s, u16 state)
 {
-    if (s->id) {
-        u64 id = s->id;
-        s->id = 0;
-        atomic_store(&s->ctx->state, state);
+    u64 id = s->id;
+
+    atomic_store_explicit(&s->ctx->state, state, memory_order_relaxed);
+    atomic_store_explicit(&s->ctx->done, s->seq, memory_order_release);
+    s->id = 0;
+    if (id)
         notify_send(s->fd, id, 0);
-        return;
-    }
-    s->waits = atomic_exchange(&s->ctx->state, state) & SLOT_WAIT;
-    if (s->waits) /* it looks at the state again only after its call: nobody will spin then */
-        atomic_store(&s->ctx->state, SLOT_NONE);
 }
 
 bool slot_called(struct stub_thread *s, const struct linux_seccomp_notif *n)
 {
-    if (s->waits) {
-        s->waits = false;
+    if (!slot_has_request(s)) {
         notify_send(s->fd, n->id, 0);
         return false;
     }
@@ -136,48 +139,25 @@ bool slot_can_load(const struct arch_regs *r)
     return r->gs_base == 0 && !(r->eflags & ARCH_EFLAGS_TF);
 }
 
-static void put_load(struct stub_context *c, const struct arch_regs *r)
-{
-    c->rdi = r->rdi;
-    c->rsi = r->rsi;
-    c->rdx = r->rdx;
-    c->r10 = r->r10;
-    c->r8 = r->r8;
-    c->r9 = r->r9;
-    c->rbx = r->rbx;
-    c->rbp = r->rbp;
-    c->rsp = r->rsp;
-    c->r12 = r->r12;
-    c->r13 = r->r13;
-    c->r14 = r->r14;
-    c->r15 = r->r15;
-    c->rcx = r->rcx;
-    c->r11 = r->r11;
-    c->rip = r->rip;
-    c->rflags = r->eflags;
-    c->load_fs = r->fs_base;
-    c->nr = r->rax;
-}
-
 void slot_answer(struct platform_thread *v, bool spin)
 {
     struct stub_thread *s = v->stub;
     struct stub_context *c = s->ctx;
 
     if (likely(!v->dirty && v->fp != FP_SET)) {
-        c->nr = v->rax;
+        c->ret = v->rax;
         c->cmd = 0;
         s->owed = OWED_RESULT;
     } else {
         if (!v->valid)
             slot_regs(v);
         patch_redirect(v->as, &v->regs);
-        put_load(c, &v->regs);
+        c->load = v->regs;
         c->cmd = v->fp == FP_SET ? CMD_LOAD | CMD_LOAD_FP : CMD_LOAD;
         s->owed = OWED_LOAD;
     }
     v->spin.answered = __builtin_ia32_rdtsc();
-    slot_release(s, spin ? SLOT_SPIN : SLOT_NONE);
+    release(s, spin ? SLOT_SPIN : SLOT_NONE);
 }
 
 /* Has the thread do something and wait again: its next request, or its handler's report. */
@@ -188,16 +168,19 @@ static bool slot_command(struct platform_thread *v, u32 cmd)
     bool spin = s->id == 0 && v->spin.on;
 
     s->ctx->cmd = cmd;
-    slot_release(s, spin ? SLOT_SPIN : SLOT_NONE);
-    if (spin && !s->waits && spin_wait(v))
+    release(s, spin ? SLOT_SPIN : SLOT_NONE);
+    if (spin && spin_wait(v, false)) {
+        s->seq = atomic_load(&s->ctx->seq);
         return true;
+    }
     for (;;) {
         if (notify_recv(s->fd, v->as->pid, s->tid, &n) < 0)
             return false;
         if (slot_is_call(&n)) {
-            if (slot_called(s, &n))
-                return true;
-            continue;
+            if (!slot_called(s, &n))
+                continue;
+            s->seq = atomic_load(&s->ctx->seq);
+            return true;
         }
         if (!notify_is(&n, systrap_stub_reported) || !frame_take(s, &n))
             break;
@@ -262,8 +245,6 @@ int slot_fp_set(struct platform_thread *v, const void *buf)
 
 void slot_block(struct stub_thread *s)
 {
-    u32 request = SLOT_REQUEST;
-
     if (s->state == STUB_SLOT && s->id == 0)
-        atomic_compare_exchange_strong(&s->ctx->state, &request, SLOT_BLOCK);
+        atomic_store_explicit(&s->ctx->state, SLOT_BLOCK, memory_order_relaxed);
 }

@@ -16,46 +16,63 @@
 #define CTX_MAGIC 0x28
 #define CTX_SPINS 0x2c
 #define CTX_FP_MASK 0x30
-/* The line that every call moves between the CPUs. */
-#define CTX_STATE 0x40
-#define CTX_CMD 0x44
-#define CTX_NR 0x48
-#define CTX_ENTRY 0x50
-#define CTX_FLAGS 0x54
-#define CTX_SEQ 0x56
-#define CTX_RDI 0x58
-#define CTX_RSI 0x60
-#define CTX_RDX 0x68
-#define CTX_R10 0x70
-#define CTX_R8 0x78
-/* Read when somebody asks for registers (r9: for six arguments). */
-#define CTX_R9 0x80
-#define CTX_RBX 0x88
-#define CTX_RBP 0x90
-#define CTX_RSP 0x98
-#define CTX_R12 0xa0
-#define CTX_R13 0xa8
-#define CTX_R14 0xb0
-#define CTX_R15 0xb8
-#define CTX_REQ_FS 0xc0
-/* Written for CMD_LOAD. */
-#define CTX_RIP 0xc8
-#define CTX_RFLAGS 0xd0
-#define CTX_RCX 0xd8
-#define CTX_R11 0xe0
-#define CTX_LOAD_FS 0xe8
+/* The request: this line goes to the vcpu with each call. */
+#define CTX_RDI 0x40
+#define CTX_RSI 0x48
+#define CTX_RDX 0x50
+#define CTX_R10 0x58
+#define CTX_R8 0x60
+#define CTX_R9 0x68
+#define CTX_NR 0x70    /* u32 */
+#define CTX_ENTRY 0x74 /* u16: offset of the entry from LOW_BASE */
+#define CTX_FLAGS 0x76 /* u16 */
+#define CTX_ATTN 0x78  /* u16: the thread is in a call or about to be, spinning is in vain */
+#define CTX_SEQ 0x7a   /* u16: written last, posts the request */
+/* The answer: this line comes back. */
+#define CTX_RET 0x80
+#define CTX_CMD 0x88   /* u32 */
+#define CTX_STATE 0x8c /* u16 */
+#define CTX_DONE 0x8e  /* u16: the sequence number of the request that was answered, written last */
+/* Read when somebody asks for registers. */
+#define CTX_RBX 0xc0
+#define CTX_RBP 0xc8
+#define CTX_RSP 0xd0
+#define CTX_R12 0xd8
+#define CTX_R13 0xe0
+#define CTX_R14 0xe8
+#define CTX_R15 0xf0
+#define CTX_REQ_FS 0xf8
+/* All registers, for CMD_LOAD. */
+#define CTX_LOAD 0x100
+#define LOAD_R15 (CTX_LOAD + 0)
+#define LOAD_R14 (CTX_LOAD + 8)
+#define LOAD_R13 (CTX_LOAD + 16)
+#define LOAD_R12 (CTX_LOAD + 24)
+#define LOAD_RBP (CTX_LOAD + 32)
+#define LOAD_RBX (CTX_LOAD + 40)
+#define LOAD_R11 (CTX_LOAD + 48)
+#define LOAD_R10 (CTX_LOAD + 56)
+#define LOAD_R9 (CTX_LOAD + 64)
+#define LOAD_R8 (CTX_LOAD + 72)
+#define LOAD_RAX (CTX_LOAD + 80)
+#define LOAD_RCX (CTX_LOAD + 88)
+#define LOAD_RDX (CTX_LOAD + 96)
+#define LOAD_RSI (CTX_LOAD + 104)
+#define LOAD_RDI (CTX_LOAD + 112)
+#define LOAD_RIP (CTX_LOAD + 128)
+#define LOAD_EFLAGS (CTX_LOAD + 144)
+#define LOAD_RSP (CTX_LOAD + 152)
+#define LOAD_FS_BASE (CTX_LOAD + 168)
 #define CTX_FP 0x400
 #define CTX_FP_MAX 3072
 
 /* GS of a thread points to its context when this number is there. */
 #define SLOT_MAGIC 0x4b56534f
 
-/* States of a slot. */
-#define SLOT_REQUEST 0   /* posted; the thread spins for the answer */
-#define SLOT_SPIN 1      /* a vcpu spins for a request (an answer that was owed is there) */
-#define SLOT_WAIT 4      /* bit: the thread has stopped spinning, or is about to */
-#define SLOT_BLOCK 8     /* as REQUEST: the answer will take its time, do not spin */
-#define SLOT_NONE 0x1000 /* nobody spins: requests come as notifications */
+/* What the vcpu says of itself. */
+#define SLOT_NONE 0  /* it waits for notifications */
+#define SLOT_SPIN 1  /* it looks at the slot */
+#define SLOT_BLOCK 2 /* the answer will take its time: do not spin for it */
 
 /* Bits of a command that comes instead of a result. */
 #define CMD_SAVE 1    /* save the FP state, then post the request again */

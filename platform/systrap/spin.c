@@ -10,6 +10,7 @@
 #include "platform/systrap/systrap.h"
 
 #define SPIN_NS 12000      /* a vcpu's wait for a request */
+#define FIRST_NS 150000    /* ... of a thread that has to be woken on another CPU first */
 #define STUB_SPIN_NS 20000 /* a stub's wait for an answer */
 #define QUICK_NS 25000     /* a request by notification that would have been worth a spin */
 #define GAP_NS 30000       /* between two looks: the host has run somebody else */
@@ -17,7 +18,6 @@
 #define MISS_COST 6
 #define PATIENCE_MIN 8
 #define PATIENCE_MAX 4096
-#define WITHDRAW_TRIES 1000
 
 static struct {
     u32 ncpus;               /* immutable */
@@ -164,60 +164,46 @@ bool spin_wanted(struct platform_thread *v)
            __builtin_ia32_rdtsc() > atomic_load_explicit(&g_spin.quiet_until, memory_order_relaxed);
 }
 
-/* The host may have run neither of us for so long that the stub waits already. */
-static u32 without_wait(u32 state)
-{
-    return state & ~(u32)SLOT_WAIT;
-}
-
-/* Tells the stub that nobody spins. False: a request has come. */
+/* Tells the stub that nobody spins. One that does not see it in time will call. */
 static bool withdraw(struct stub_thread *s)
 {
-    u32 state = atomic_load(&s->ctx->state);
-
-    /* The stub may be about to take its WAIT back. A guest that plays with it misleads itself. */
-    for (int i = 0; i < WITHDRAW_TRIES && without_wait(state) == SLOT_SPIN; i++) {
-        if (atomic_compare_exchange_strong(&s->ctx->state, &state, SLOT_NONE | (state & SLOT_WAIT)))
-            return true;
-    }
-    return without_wait(state) != SLOT_REQUEST;
+    atomic_store(&s->ctx->state, SLOT_NONE);
+    return !slot_has_request(s);
 }
 
 /* Looks at the slot until a request is there, or something says that it is enough. */
-static bool look(struct platform_thread *v)
+static bool look(struct platform_thread *v, u64 limit)
 {
     struct stub_thread *s = v->stub;
-    u64 now = __builtin_ia32_rdtsc(), end = now + ticks(SPIN_NS), gap = ticks(GAP_NS), last;
+    u64 now = __builtin_ia32_rdtsc(), end = now + limit, gap = ticks(GAP_NS), last;
 
     for (;;) {
-        u32 state = atomic_load_explicit(&s->ctx->state, memory_order_acquire);
-        if (without_wait(state) == SLOT_REQUEST)
+        if (slot_has_request(s))
             return true;
-        if (without_wait(state) != SLOT_SPIN)
-            return false; /* what comes is a report */
         last = now;
         now = __builtin_ia32_rdtsc();
+        bool calls = atomic_load_explicit(&s->ctx->attn, memory_order_relaxed);
         bool held_up = now - last > gap;
         bool other = atomic_load_explicit(&v->flags, memory_order_relaxed) & VCPU_INTR;
-        if (now > end || held_up || other || !cpu_is_free(0)) {
+        if (now > end || calls || held_up || other || !cpu_is_free(0)) {
             if (!withdraw(s))
                 return true;
             v->counts[held_up ? COUNT_GAP : COUNT_MISS]++;
             if (held_up)
                 loaded(now);
-            lose(v, other ? 0 : MISS_COST);
+            lose(v, other || calls ? 1 : MISS_COST);
             return false;
         }
         __builtin_ia32_pause();
     }
 }
 
-bool spin_wait(struct platform_thread *v)
+bool spin_wait(struct platform_thread *v, bool woken)
 {
     struct spin *sp = &v->spin;
 
     atomic_fetch_add(&g_spin.spinning, 1);
-    bool got = look(v);
+    bool got = look(v, ticks(woken ? FIRST_NS : SPIN_NS));
     atomic_fetch_sub(&g_spin.spinning, 1);
     if (got && ++sp->credit > CREDIT_MAX) {
         sp->credit = CREDIT_MAX;

@@ -132,9 +132,7 @@
     LABEL systrap_stub_handler
     mov %rsp, %rbx
     and $-CTX_SIZE, %rbx
-    mov $SLOT_SPIN, %eax
-    mov $SLOT_NONE, %ecx
-    lock cmpxchg %ecx, CTX_STATE(%rbx) /* nobody is to spin for what comes as a report */
+    movw $1, CTX_ATTN(%rbx) /* nobody is to spin for what comes as a report */
     rdfsbase %rdx
     rdgsbase %r10
     mov %rsp, %rsi

@@ -44,26 +44,40 @@ struct stub_context {
     u32 magic, spins;
     u64 fp_mask;
     u64 unused;
-    atomic_uint state;
+    /* written by the stub */
+    u64 rdi, rsi, rdx, r10, r8, r9;
+    u32 nr;
+    u16 entry, flags;
+    _Atomic u16 attn, seq;
+    u32 unused_2;
+    /* written by the vcpu */
+    u64 ret;
     u32 cmd;
-    u64 nr; /* of the request, and its result */
-    u32 entry;
-    u16 flags;
-    u16 seq; /* of the request */
-    u64 rdi, rsi, rdx, r10, r8;
-    u64 r9, rbx, rbp, rsp, r12, r13, r14, r15;
-    u64 req_fs, rip, rflags, rcx, r11, load_fs;
+    _Atomic u16 state, done;
+    u64 unused_3[6];
+    /* written by the stub */
+    u64 rbx, rbp, rsp, r12, r13, r14, r15, req_fs;
+    /* written by the vcpu */
+    struct arch_regs load;
 };
 #define SYSTRAP_STACK_OFF PAGE_SIZE
 #define SYSTRAP_STACK_SIZE (CTX_SHARED_SIZE - SYSTRAP_STACK_OFF)
 
-_Static_assert(offsetof(struct stub_context, magic) == CTX_MAGIC, "slot_layout.h");
-_Static_assert(offsetof(struct stub_context, fp_mask) == CTX_FP_MASK, "slot_layout.h");
-_Static_assert(offsetof(struct stub_context, state) == CTX_STATE, "slot_layout.h");
-_Static_assert(offsetof(struct stub_context, entry) == CTX_ENTRY, "slot_layout.h");
-_Static_assert(offsetof(struct stub_context, r9) == CTX_R9, "slot_layout.h");
-_Static_assert(offsetof(struct stub_context, rip) == CTX_RIP, "slot_layout.h");
-_Static_assert(offsetof(struct stub_context, load_fs) == CTX_LOAD_FS, "slot_layout.h");
+#define CHECK_CTX(field, off)                                                                      \
+    _Static_assert(offsetof(struct stub_context, field) == (off), "slot_layout.h")
+CHECK_CTX(magic, CTX_MAGIC);
+CHECK_CTX(fp_mask, CTX_FP_MASK);
+CHECK_CTX(rdi, CTX_RDI);
+CHECK_CTX(nr, CTX_NR);
+CHECK_CTX(seq, CTX_SEQ);
+CHECK_CTX(ret, CTX_RET);
+CHECK_CTX(done, CTX_DONE);
+CHECK_CTX(rbx, CTX_RBX);
+CHECK_CTX(req_fs, CTX_REQ_FS);
+CHECK_CTX(load, CTX_LOAD);
+CHECK_CTX(load.rip, LOAD_RIP);
+CHECK_CTX(load.rsp, LOAD_RSP);
+CHECK_CTX(load.fs_base, LOAD_FS_BASE);
 
 /* Makes a stub thread leave guest code, or enter its handler at the exit of a syscall. Not queued
  * twice. */
@@ -130,11 +144,9 @@ struct stub_thread {
     enum stub_state state;    /* private to the vcpu */
     u64 id;                   /* of the notification, SLOT: 0 = it spins; private to the vcpu */
     u16 seq;                  /* of the last request that was taken; private to the vcpu */
-    u8 owed; /* enum slot_owed: an answer that it may not have taken; private to the vcpu */
-    bool
-        waits; /* it said that it would wait for the last answer in a syscall; private to the vcpu */
-    bool async;          /* its listener's wake-ups are not synchronous; private to the vcpu */
-    u64 frame;           /* FRAME: offset in the context, checked; private to the vcpu */
+    u8 owed;    /* enum slot_owed: an answer that it may not have taken; private to the vcpu */
+    bool async; /* its listener's wake-ups are not synchronous; private to the vcpu */
+    u64 frame;  /* FRAME: offset in the context, checked; private to the vcpu */
     atomic_bool kicked;  /* a signal was sent, and no report has come since */
     atomic_bool running; /* the vcpu waits for a report */
     u32 ticks;           /* the master's patience */
@@ -275,9 +287,9 @@ extern const char systrap_stub_begin[], systrap_stub_end[], systrap_stub_templat
 extern const char systrap_low_begin[], systrap_low_mov[], systrap_low_finish_mov[],
     systrap_low_swapped[], systrap_low_unswapped[], systrap_low_return[], systrap_low_alien[],
     systrap_low_cmp[], systrap_low_answered_cmp[], systrap_low_again[], systrap_low_request[],
-    systrap_low_saved[], systrap_low_posted[], systrap_low_committed[], systrap_low_waited[],
-    systrap_low_answered[], systrap_low_command[], systrap_low_load[], systrap_low_fp_loaded[],
-    systrap_low_load_end[], systrap_low_end[];
+    systrap_low_stored[], systrap_low_saved[], systrap_low_posted[], systrap_low_answered[],
+    systrap_low_command[], systrap_low_load[], systrap_low_fp_loaded[], systrap_low_load_end[],
+    systrap_low_end[];
 #define SYSTRAP_LOW(label) (LOW_BASE + (u64)((label)-systrap_low_begin))
 
 /* Its address inside a stub. */
@@ -332,13 +344,14 @@ bool slot_is_call(const struct linux_seccomp_notif *n);
 /* Takes the request. */
 void slot_event(struct platform_thread *v, struct platform_event *ev);
 void slot_regs(struct platform_thread *v);
-/* Lets the thread go on, to look at cmd and nr, with the slot in `state`. */
-void slot_release(struct stub_thread *s, u32 state);
 bool slot_can_load(const struct arch_regs *r);
 /* The answer, by what is in v. */
 void slot_answer(struct platform_thread *v, bool spin);
-/* A notification from the slot's code: false, it was waiting for an answer that is there. */
+/* A notification from the slot's code: false, it was waiting for an answer that is there, and has gone
+ * on. */
 bool slot_called(struct stub_thread *s, const struct linux_seccomp_notif *n);
+/* There is a request that was not taken. */
+bool slot_has_request(struct stub_thread *s);
 /* Its registers go on as a frame. False: the stub is gone. */
 bool slot_to_frame(struct platform_thread *v);
 void slot_fp_get(struct platform_thread *v, void *buf);
@@ -357,8 +370,8 @@ void spin_unblock(struct platform_thread *v);
 /* What came as a notification: a request in the slot, or something else. */
 void spin_missed(struct platform_thread *v, bool slot);
 bool spin_wanted(struct platform_thread *v);
-/* Until a request is in the slot: true. */
-bool spin_wait(struct platform_thread *v);
+/* Until a request is in the slot: true. woken: its thread has slept. */
+bool spin_wait(struct platform_thread *v, bool woken);
 
 /* patch.c: call sites of an address space. */
 int patch_init(void);

@@ -67,17 +67,21 @@ void st_trace_stub_regs(struct arch_regs *regs, const char *label)
     regs->orig_rax = ~0ull; /* no syscall to restart */
 }
 
-/* A fault in stub code is our own defect or the host's: the stub can't go on. */
-static bool is_stub_fault(int tid, int sig)
+/* Not sent by somebody. */
+static bool is_trap(int tid)
 {
     struct linux_siginfo si;
 
+    return host_ptrace(LINUX_PTRACE_GETSIGINFO, tid, 0, (u64)(uintptr_t)&si) == 0 && si.si_code > 0;
+}
+
+/* A fault in stub code is our own defect or the host's: the stub can't go on. */
+static bool is_stub_fault(int tid, int sig)
+{
     if (sig != LINUX_SIGSEGV && sig != LINUX_SIGBUS && sig != LINUX_SIGILL && sig != LINUX_SIGFPE &&
         sig != LINUX_SIGSYS)
         return false;
-    if (host_ptrace(LINUX_PTRACE_GETSIGINFO, tid, 0, (u64)(uintptr_t)&si) < 0)
-        return false;
-    return si.si_code > 0;
+    return is_trap(tid);
 }
 
 static bool at_int3(u64 rip)
@@ -105,9 +109,9 @@ int st_trace_run(int pid, int tid, struct arch_regs *regs, int *status)
         if ((*status >> 16) == 0 && LINUX_WSTOPSIG(*status) == LINUX_SIGTRAP) {
             if (host_ptrace(LINUX_PTRACE_GETREGS, tid, 0, (u64)(uintptr_t)regs) < 0)
                 return -ESRCH;
-            if (at_int3(regs->rip))
+            if (at_int3(regs->rip) && is_trap(tid))
                 return 0;
-            continue; /* a SIGTRAP from outside */
+            continue; /* a SIGTRAP from outside, maybe before the first instruction */
         }
         if ((*status >> 16) == 0 && is_stub_fault(tid, LINUX_WSTOPSIG(*status))) {
             log_error("systrap: signal %d in the code of stub %d, thread %d",

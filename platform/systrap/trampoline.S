@@ -68,7 +68,6 @@
 2:
     mov ENTRY_NR(%rcx), %eax
     LABEL systrap_low_request
-    mov %r9, %gs:CTX_R9
     mov %rbx, %gs:CTX_RBX
     mov %rbp, %gs:CTX_RBP
     mov %rsp, %gs:CTX_RSP
@@ -81,52 +80,42 @@
     mov %rdx, %gs:CTX_RDX
     mov %r10, %gs:CTX_R10
     mov %r8, %gs:CTX_R8
-    mov %ecx, %gs:CTX_ENTRY
+    mov %r9, %gs:CTX_R9
+    mov %eax, %gs:CTX_NR
+    mov %cx, %gs:CTX_ENTRY
     mov %r11w, %gs:CTX_FLAGS
-    mov %rax, %gs:CTX_NR
-    incw %gs:CTX_SEQ
-    LABEL systrap_low_saved
+    LABEL systrap_low_stored
     rdfsbase %r11
     mov %r11, %gs:CTX_REQ_FS
 4:
-    cmpl $SLOT_SPIN, %gs:CTX_STATE
-    jne 9f
-    lock decl %gs:CTX_STATE
-    jz systrap_low_committed
-9:
-    mov $REPORT_NR, %eax
-    syscall
-    LABEL systrap_low_posted
-    jmp 8f
-    LABEL systrap_low_committed
+    movw $0, %gs:CTX_ATTN
+    incw %gs:CTX_SEQ
+    LABEL systrap_low_saved
+    cmpw $SLOT_SPIN, %gs:CTX_STATE
+    jne 7f
+    movzwl %gs:CTX_SEQ, %ecx
     mov %gs:CTX_SPINS, %eax
 5:
     pause
-    cmpl $SLOT_REQUEST, %gs:CTX_STATE
-    jne 6f
+    cmp %cx, %gs:CTX_DONE
+    je 8f
+    testw $SLOT_BLOCK, %gs:CTX_STATE
+    jnz 6f
     dec %eax
     jnz 5b
-7:
-    mov $SLOT_WAIT, %eax
-    lock xadd %eax, %gs:CTX_STATE
-    and $~SLOT_BLOCK, %eax
-    jz 9f
-    lock subl $SLOT_WAIT, %gs:CTX_STATE
-    jmp 8f
 6:
-    cmpl $SLOT_BLOCK, %gs:CTX_STATE
-    je 7b
-    jmp 8f
-9:
+    movw $1, %gs:CTX_ATTN
+7:
     mov $REPORT_NR, %eax
     syscall
-    LABEL systrap_low_waited
+    LABEL systrap_low_posted
 8:
-    mov %gs:CTX_ENTRY, %ecx
+    movzwl %gs:CTX_ENTRY, %ecx
+    add $LOW_BASE, %ecx
     movzwl %gs:CTX_FLAGS, %r11d
     cmpl $0, %gs:CTX_CMD
     jne 1f
-    mov %gs:CTX_NR, %rax
+    mov %gs:CTX_RET, %rax
     LABEL systrap_low_answered
     jmp *ENTRY_FINISH(%rcx)
 
@@ -149,28 +138,28 @@
     xrstor64 %gs:CTX_FP
     LABEL systrap_low_fp_loaded
 3:
-    mov %gs:CTX_LOAD_FS, %rax
+    mov %gs:LOAD_FS_BASE, %rax
     wrfsbase %rax
     rdgsbase %rsp
-    lea CTX_RFLAGS(%rsp), %rsp
+    lea LOAD_EFLAGS(%rsp), %rsp
     popfq
-    mov %gs:CTX_RDI, %rdi
-    mov %gs:CTX_RSI, %rsi
-    mov %gs:CTX_RDX, %rdx
-    mov %gs:CTX_R10, %r10
-    mov %gs:CTX_R8, %r8
-    mov %gs:CTX_R9, %r9
-    mov %gs:CTX_RBX, %rbx
-    mov %gs:CTX_RBP, %rbp
-    mov %gs:CTX_R12, %r12
-    mov %gs:CTX_R13, %r13
-    mov %gs:CTX_R14, %r14
-    mov %gs:CTX_R15, %r15
-    mov %gs:CTX_RCX, %rcx
-    mov %gs:CTX_R11, %r11
-    mov %gs:CTX_NR, %rax
-    mov %gs:CTX_RSP, %rsp
-    jmp *%gs:CTX_RIP
+    mov %gs:LOAD_R15, %r15
+    mov %gs:LOAD_R14, %r14
+    mov %gs:LOAD_R13, %r13
+    mov %gs:LOAD_R12, %r12
+    mov %gs:LOAD_RBP, %rbp
+    mov %gs:LOAD_RBX, %rbx
+    mov %gs:LOAD_R11, %r11
+    mov %gs:LOAD_R10, %r10
+    mov %gs:LOAD_R9, %r9
+    mov %gs:LOAD_R8, %r8
+    mov %gs:LOAD_RAX, %rax
+    mov %gs:LOAD_RCX, %rcx
+    mov %gs:LOAD_RDX, %rdx
+    mov %gs:LOAD_RSI, %rsi
+    mov %gs:LOAD_RDI, %rdi
+    mov %gs:LOAD_RSP, %rsp
+    jmp *%gs:LOAD_RIP
     LABEL systrap_low_load_end
 
     LABEL systrap_low_end

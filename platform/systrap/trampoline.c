@@ -96,18 +96,19 @@ static void fix(struct platform_thread *v, struct arch_regs *r, const struct arc
         }
         return;
     }
-    bool saved = at >= SYSTRAP_LOW(systrap_low_saved);
+    bool saved = at >= SYSTRAP_LOW(systrap_low_stored);
     if (at == SYSTRAP_LOW(systrap_low_return)) {
         r->rip = r->rcx;
         return;
     }
-    site = patch_site_at(v->as, saved ? __atomic_load_n(&c->entry, __ATOMIC_RELAXED) : r->rcx);
+    site = patch_site_at(v->as, saved ? (u64)LOW_BASE + __atomic_load_n(&c->entry, __ATOMIC_RELAXED)
+                                      : r->rcx);
     if (!site)
         return; /* a guest that jumps into our code */
     u32 flags = saved ? __atomic_load_n(&c->flags, __ATOMIC_RELAXED) : (u32)r->r11;
     /* The request that is in the slot was taken, and has been answered. */
-    bool answered = saved && s->owed != OWED_NOTHING &&
-                    s->seq == __atomic_load_n(&c->seq, __ATOMIC_RELAXED);
+    bool answered = at >= SYSTRAP_LOW(systrap_low_saved) && s->owed != OWED_NOTHING &&
+                    s->seq == atomic_load(&c->seq);
     if (answered) {
         if (s->owed == OWED_LOAD) {
             *r = *loaded;

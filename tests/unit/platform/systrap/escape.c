@@ -124,8 +124,8 @@ Test(systrap_escape, every_syscall_instruction)
     cr_expect_eq(found, 12);
 }
 
-/* The code of call sites has none that the filters know at all. A forged report is a call with
- * what the slot holds. */
+/* The code of call sites has none that the filters know at all. A forged report says nothing, as no
+ * request has been posted, and its thread goes on into nowhere. */
 Test(systrap_escape, every_syscall_instruction_of_call_sites)
 {
     size_t size = (size_t)(systrap_low_end - systrap_low_begin), found = 0;
@@ -138,14 +138,17 @@ Test(systrap_escape, every_syscall_instruction_of_call_sites)
             const u64 *a = g_calls[i].args;
             struct platform_event ev = event_of_jump((struct jump){
                 LOW_BASE + off, g_calls[i].nr, a[0], a[1], a[2], a[3], a[4], a[5], 0x5000});
+            if (g_calls[i].nr == SYSTRAP_REPORT_NR) {
+                cr_expect_eq(ev.type, PLATFORM_FAULT);
+                continue;
+            }
             cr_expect_eq(ev.type, PLATFORM_SYSCALL, "offset %zu nr %lu: event %d", off,
                          (long)g_calls[i].nr, ev.type);
-            if (g_calls[i].nr != SYSTRAP_REPORT_NR)
-                cr_expect_eq(ev.nr, g_calls[i].nr);
+            cr_expect_eq(ev.nr, g_calls[i].nr);
             cr_expect_eq(ev.ip, 0);
         }
     }
-    cr_expect_eq(found, 2);
+    cr_expect_eq(found, 1);
 }
 
 static void jump_to_bytes(u64 addr, size_t size, size_t densely)
