@@ -88,6 +88,7 @@ struct platform_mapop {
                       later operation removes the mapping, or the last reference of the as goes */
     u64 offset;    /* MAP: bytes into fd */
     bool populate; /* MAP: prefault */
+    bool fresh;    /* MAP: nothing is mapped there; it may be done when the guest first needs it */
 };
 
 /* What the backend offers; immutable after platform_select. */
@@ -188,7 +189,8 @@ struct platform_ops {
 extern const struct platform_ops *g_platform; /* NULL before platform_select */
 extern struct platform_info g_platform_info;
 
-/* Chooses and initialises a backend. -ENOSYS with a reason in why[n] when none works. */
+/* Chooses and initialises a backend. -ENOSYS with a reason in why[n] when none works. In case of
+ * success why says why better ones do not work; it is empty when there are none. */
 int platform_select(const struct platform_config *cfg, const struct platform_kernel_ops *kops,
                     char *why, size_t n);
 /* NULL-terminated list of the compiled-in backends, best first. */

@@ -213,11 +213,85 @@ void st_as_flush_locked(struct platform_as *as)
     flush_locked(as, atomic_load(&as->npending));
 }
 
+/* --- mappings that wait for their first use --- */
+
+/*
+ * Most mappings are touched at once, and then a fault costs more than doing it right away; some never
+ * are, or others follow, which share the costs. What came of the last ones decides, and now and then
+ * one is tried the other way.
+ */
+#define LAZY_OPS 16u
+#define LAZY_SCORE_MIN (-4)
+#define LAZY_SCORE_MAX 4
+#define LAZY_TRY 32u
+
+static void lazy_score(struct platform_as *as, s32 by)
+{
+    as->lazy_score = MIN(MAX(as->lazy_score + by, LAZY_SCORE_MIN), LAZY_SCORE_MAX);
+}
+
+/* Those that wait become ordinary ones. */
+static void lazy_join_locked(struct platform_as *as)
+{
+    u32 n = atomic_load(&as->nlazy);
+
+    if (n == 0)
+        return;
+    atomic_store(&as->npending, n);
+    atomic_store(&as->nlazy, 0);
+}
+
+/* True: the operations need not be done now, or never. */
+static bool lazy_apply_locked(struct platform_as *as, const struct platform_mapop *ops, size_t n)
+{
+    u32 count = atomic_load(&as->nlazy);
+    struct stub_op op;
+
+    if (n == 1 && ops->type == PLATFORM_UNMAP && count > 0 &&
+        as->batch[count - 1].args[0] == ops->addr && as->batch[count - 1].args[1] == ops->len) {
+        atomic_store(&as->nlazy, count - 1);
+        lazy_score(as, 1);
+        return true;
+    }
+    if (atomic_load(&as->npending) > 0 || count + n > LAZY_OPS || atomic_load(&as->dead))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (!ops[i].fresh || !translate(&ops[i], &op))
+            return false;
+    }
+    if (as->lazy_score < 0 && ++as->lazy_skipped % LAZY_TRY != 0)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        translate(&ops[i], &as->batch[count + i]);
+    as->touched = true;
+    atomic_store(&as->nlazy, count + (u32)n);
+    return true;
+}
+
+bool st_as_fault(struct platform_as *as, u64 addr)
+{
+    bool due = false;
+
+    if (likely(atomic_load(&as->nlazy) == 0))
+        return false;
+    mutex_lock(&as->lock);
+    for (u32 i = 0; i < atomic_load(&as->nlazy) && !due; i++)
+        due = addr - as->batch[i].args[0] < as->batch[i].args[1];
+    if (due) {
+        lazy_score(as, -2);
+        lazy_join_locked(as);
+        st_as_flush_locked(as);
+    }
+    mutex_unlock(&as->lock);
+    return due;
+}
+
 int st_as_run_locked(struct platform_as *as, const struct stub_op *ops, u32 n)
 {
-    u32 strict = atomic_load(&as->npending);
     int err = 0;
 
+    lazy_join_locked(as);
+    u32 strict = atomic_load(&as->npending);
     if (atomic_load(&as->dead))
         return -ESRCH;
     if (strict + n > SYSTRAP_BATCH_OPS) {
@@ -251,6 +325,11 @@ int systrap_as_apply(struct platform_as *as, const struct platform_mapop *ops, s
     int err = 0;
 
     mutex_lock(&as->lock);
+    if (lazy_apply_locked(as, ops, n)) {
+        mutex_unlock(&as->lock);
+        return 0;
+    }
+    lazy_join_locked(as);
     u32 strict = atomic_load(&as->npending), count = strict;
     for (size_t i = 0; i < n && err == 0; i++) {
         struct stub_op op;
@@ -276,8 +355,11 @@ int systrap_as_apply(struct platform_as *as, const struct platform_mapop *ops, s
     atomic_store(&as->npending, err == 0 ? count : strict);
     if (err == 0 && atomic_load(&as->dead))
         err = -ESRCH;
-    if (err == 0 && count > 0 && (inside || atomic_load(&as->nguest) > 0))
+    if (err == 0 && count > 0 && (inside || atomic_load(&as->nguest) > 0)) {
+        if (inside)
+            spin_disturbed(t_systrap_vcpu);
         err = flush_locked(as, strict);
+    }
     mutex_unlock(&as->lock);
     return err;
 }
@@ -290,6 +372,8 @@ int st_as_clean(struct platform_as *as)
 
     mutex_lock(&as->lock);
     atomic_store(&as->npending, 0);
+    atomic_store(&as->nlazy, 0);
+    as->lazy_score = 0;
     if (as->touched) {
         as->batch[0] = (struct stub_op){
             .nr = LINUX_SYS_munmap,

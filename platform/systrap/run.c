@@ -221,6 +221,8 @@ static bool frame_event(struct platform_thread *v, struct platform_event *ev,
         v->regs.eflags &= ~ARCH_EFLAGS_TF;
         v->dirty = true;
     }
+    if (sig == LINUX_SIGSEGV && st_as_fault(v->as, si.fault.addr))
+        return false;
     if (patch_fault(v->as, sig, &v->regs) || trampoline_fault(v, sig, rip)) {
         v->rax = v->regs.rax;
         v->dirty = true;

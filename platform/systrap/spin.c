@@ -16,6 +16,7 @@
 #define GAP_NS 30000       /* between two looks: the host has run somebody else */
 #define CREDIT_MAX 64
 #define MISS_COST 6
+#define DISTURBED_COST 4
 #define PATIENCE_MIN 8
 #define PATIENCE_MAX 4096
 
@@ -153,6 +154,16 @@ void spin_missed(struct platform_thread *v, bool slot)
         sp->on = true;
         sp->credit = CREDIT_MAX / 4;
     }
+}
+
+void spin_disturbed(struct platform_thread *v)
+{
+    struct spin *sp = &v->spin;
+
+    if (sp->on)
+        lose(v, DISTURBED_COST);
+    else
+        sp->credit = MAX(sp->credit - DISTURBED_COST, 0);
 }
 
 bool spin_wanted(struct platform_thread *v)

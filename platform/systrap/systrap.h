@@ -159,6 +159,10 @@ struct platform_as {
     struct stub_op *batch;                 /* our writable view; ops [0, npending): lock */
     struct mutex lock;                     /* PLATFORM_AS */
     atomic_uint npending;                  /* queued operations; written under lock */
+    atomic_uint nlazy;                     /* queued, instead of those: mappings that nobody has
+                                              touched; written under lock */
+    s32 lazy_score;                        /* in favour of waiting with a mapping: lock */
+    u32 lazy_skipped;                      /* mappings that were not waited with: lock */
     atomic_uint nguest;                    /* vcpus that run guest code or are about to */
     atomic_bool dead;                      /* the stub is gone or about to be */
     atomic_bool killed;                    /* by ourselves */
@@ -369,6 +373,8 @@ void spin_block(struct platform_thread *v);
 void spin_unblock(struct platform_thread *v);
 /* What came as a notification: a request in the slot, or something else. */
 void spin_missed(struct platform_thread *v, bool slot);
+/* The stub's translations have changed: costly for a thread that runs on another CPU. */
+void spin_disturbed(struct platform_thread *v);
 bool spin_wanted(struct platform_thread *v);
 /* Until a request is in the slot: true. woken: its thread has slept. */
 bool spin_wait(struct platform_thread *v, bool woken);
@@ -453,6 +459,8 @@ int systrap_as_apply(struct platform_as *as, const struct platform_mapop *ops, s
 /* The queue runs. as->lock is held. */
 void st_as_flush_locked(struct platform_as *as);
 void st_as_kill(struct platform_as *as, const char *why);
+/* A fault at addr: true, if a mapping was due there and has been made. */
+bool st_as_fault(struct platform_as *as, u64 addr);
 /* Runs ops at once, behind what is queued. as->lock is held. */
 int st_as_run_locked(struct platform_as *as, const struct stub_op *ops, u32 n);
 /* Unmaps everything; nobody uses the as. */

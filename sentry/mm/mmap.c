@@ -124,6 +124,8 @@ static s64 mmap_locked(struct mm_op *op, const struct mmap_args *a, struct vma *
     err = a->fixed ? pma_remove(op, start, end) : 0;
     if (!err)
         mm_populate_locked(op, v, start, end);
+    for (u32 i = 0; i < op->n && !a->fixed && !a->populate; i++)
+        op->ops[i].fresh = true; /* there was nothing */
     mm_op_flush(op);
     rwlock_wrunlock(&mm->pma_lock);
     /* Only now can nobody reach the old pages through the stub. */

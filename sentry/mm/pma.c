@@ -51,7 +51,7 @@ static bool queue_join(struct platform_mapop *last, const struct platform_mapop 
     if (mo->type != last->type || mo->addr != last->addr + last->len)
         return false;
     if (mo->type == PLATFORM_MAP && (mo->fd != last->fd || mo->offset != last->offset + last->len ||
-                                     mo->populate != last->populate))
+                                     mo->populate != last->populate || mo->fresh != last->fresh))
         return false;
     if (mo->type != PLATFORM_UNMAP && mo->prot != last->prot)
         return false;
