@@ -29,6 +29,11 @@ int host_fork_files(void);
 /* No SIGCHLD for stops of children. Only a thread that waits sees them; without this each would also
  * interrupt the main thread. */
 int host_signal_no_child_stops(void);
+/* The opposite, for a thread that sleeps in host_signal_wait: SIGCHLD for all that children do, kept
+ * from the calling thread and the threads that it makes until one of them asks for it. */
+int host_signal_hold_child(void);
+/* Takes a signal that is held back, or sleeps until it comes. ns = 0: no limit, else -EAGAIN. */
+int host_signal_wait(int sig, u64 ns);
 
 /* In the child. */
 /* LINUX_SIG_DFL or LINUX_SIG_IGN for one signal. */

@@ -12,6 +12,7 @@
 #include "abi/linux/sched.h"
 #include "abi/linux/seccomp.h"
 #include "abi/linux/signal.h"
+#include "abi/linux/time.h"
 #include "abi/linux/utsname.h"
 
 #include <errno.h>
@@ -52,6 +53,26 @@ int host_signal_no_child_stops(void)
 {
     struct linux_sigaction sa = {.handler = LINUX_SIG_DFL, .flags = LINUX_SA_NOCLDSTOP};
     return (int)HOST_CALL(rt_sigaction, LINUX_SIGCHLD, &sa, NULL, LINUX_SIGSET_SIZE);
+}
+
+int host_signal_hold_child(void)
+{
+    struct linux_sigaction sa = {.handler = LINUX_SIG_DFL};
+    u64 mask = LINUX_SIGMASK(LINUX_SIGCHLD);
+    int err = (int)HOST_CALL(rt_sigprocmask, LINUX_SIG_BLOCK, &mask, NULL, LINUX_SIGSET_SIZE);
+
+    if (err == 0)
+        err = (int)HOST_CALL(rt_sigaction, LINUX_SIGCHLD, &sa, NULL, LINUX_SIGSET_SIZE);
+    return err;
+}
+
+int host_signal_wait(int sig, u64 ns)
+{
+    struct linux_timespec ts = {.tv_sec = (s64)(ns / NSEC_PER_SEC),
+                                .tv_nsec = (s64)(ns % NSEC_PER_SEC)};
+    u64 mask = LINUX_SIGMASK(sig);
+
+    return (int)HOST_CALL(rt_sigtimedwait, &mask, NULL, ns ? &ts : NULL, LINUX_SIGSET_SIZE);
 }
 
 int host_signal_unblock_all(void)

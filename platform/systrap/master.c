@@ -15,13 +15,24 @@
 
 #define SPARES_MIN 2 /* the master makes more when there are fewer */
 #define SPARES_MAX 6 /* released stubs over that are ended */
-#define POLL_NS (250ull * NSEC_PER_MSEC)
-#define KICK_TICKS 20 /* polls that a thread may take to react to a signal */
+/* From the start on: short-lived guests need none. */
+#define SPARES_AFTER_NS (20ull * NSEC_PER_MSEC)
+#define POLL_NS (250ull * NSEC_PER_MSEC)   /* while guest code runs */
+#define IDLE_POLL_NS (4ull * NSEC_PER_SEC) /* while none does */
+#define KICK_TICKS 20                      /* polls that a thread may take to react to a signal */
 
+static atomic_int g_master_tid;
+
+/*
+ * The master sleeps until SIGCHLD: the host sends it when a tracee stops or dies, and we do when
+ * there is a call. It is held back in all threads, so none is lost.
+ */
 void st_master_ring(void)
 {
-    atomic_fetch_add(&g_systrap.bell, 1);
-    host_futex_wake(&g_systrap.bell, 1);
+    int tid = atomic_load(&g_master_tid);
+
+    if (atomic_exchange(&g_systrap.bell, 1) == 0 && tid)
+        host_tgkill(g_systrap.sentry_pid, tid, LINUX_SIGCHLD);
 }
 
 static void enqueue(struct master_call *call)
@@ -85,8 +96,7 @@ static void end_all(void)
             left |= g_systrap.slots[i] && !g_systrap.slots[i]->leader_reaped;
         if (!left || host_now_mono() > deadline)
             return;
-        atomic_uint never = 0;
-        host_futex_wait(&never, 0, host_now_mono() + NSEC_PER_MSEC);
+        host_signal_wait(LINUX_SIGCHLD, 10 * NSEC_PER_MSEC);
     }
 }
 
@@ -137,9 +147,12 @@ static struct master_call *next_call(bool *refill)
     return call;
 }
 
-/* A guest can block signals with an rt_sigreturn of its own. It must not get away with it. */
-static void watch_kicks(void)
+/* A guest can block signals with an rt_sigreturn of its own. It must not get away with it. False:
+ * no guest code runs. */
+static bool watch_kicks(void)
 {
+    bool running = false;
+
     for (u32 i = 0; i < g_systrap.nslots; i++) {
         struct platform_as *as = g_systrap.slots[i];
         if (!as || atomic_load(&as->dead))
@@ -149,8 +162,10 @@ static void watch_kicks(void)
             s->ticks = late ? s->ticks + 1 : 0;
             if (s->ticks > KICK_TICKS)
                 st_as_kill(as, "a guest keeps signals away");
+            running |= atomic_load(&s->running);
         }
     }
+    return running;
 }
 
 /* Stubs in store that were killed from outside. */
@@ -178,18 +193,21 @@ static void drop_dead_spares(void)
 
 static void master_loop(void)
 {
-    u64 refill_after = 0; /* when making spares has failed: not before this time */
-    u64 next_poll = 0;
+    u64 now = host_now_mono();
+    u64 refill_after = now + SPARES_AFTER_NS; /* or later, when making one has failed */
+    u64 next_poll = now + POLL_NS;
 
     for (;;) {
-        u32 bell = atomic_load(&g_systrap.bell);
+        atomic_store(&g_systrap.bell, 0);
         bool refill;
         struct master_call *call = next_call(&refill);
         if (call) {
+            if (call->type == CALL_CREATE) /* there was none */
+                refill_after = 0;
             handle_call(call);
             continue;
         }
-        u64 now = host_now_mono();
+        now = host_now_mono();
         if (refill && now >= refill_after) {
             struct platform_as *as;
             if (stub_make(&as) == 0) {
@@ -199,12 +217,11 @@ static void master_loop(void)
             refill_after = now + POLL_NS;
         }
         stub_poll_deaths();
-        if (now >= next_poll) {
-            watch_kicks();
-            drop_dead_spares();
-            next_poll = now + POLL_NS;
-        }
-        host_futex_wait(&g_systrap.bell, bell, next_poll);
+        drop_dead_spares();
+        if (now >= next_poll)
+            next_poll = now + (watch_kicks() ? POLL_NS : IDLE_POLL_NS);
+        u64 wake = refill && refill_after < next_poll ? refill_after : next_poll;
+        host_signal_wait(LINUX_SIGCHLD, wake - now);
     }
 }
 
@@ -216,8 +233,6 @@ static int try_stub(void)
     int err = stub_make(&as);
 
     if (err < 0) {
-        if (err == -EBUSY)
-            log_warn("systrap: a seccomp listener above this process leaves no room for ours");
         log_debug("systrap: a stub can't be made: error %d", -err);
         return err;
     }
@@ -236,6 +251,7 @@ static int try_stub(void)
 
 static void master_main(void *arg)
 {
+    atomic_store(&g_master_tid, host_gettid());
     int r = st_template_create();
 
     if (r > 0) {
@@ -290,6 +306,8 @@ int st_master_start(struct platform_info *info)
     if (err == 0)
         err = shared_file("cvisor-context", (u64)SYSTRAP_CONTEXTS * SYSTRAP_CONTEXT_SIZE,
                           &g_systrap.context_fd, &g_systrap.context_map);
+    if (err == 0)
+        err = host_signal_hold_child();
     if (err == 0)
         err = cv_thread_create("systrap-master", master_main, info);
     if (err < 0)
