@@ -47,6 +47,8 @@ int host_rseq_unregister(void);
  * would stay effective, permitted or inheritable. */
 int host_drop_all_caps(void);
 int host_personality_reset(void);
+/* No mapping there can be changed any more. -ENOSYS before Linux 6.10. */
+int host_mseal(void *addr, u64 len);
 /* The calling thread's seccomp filter; no_new_privs is set. */
 int host_seccomp_filter(const struct linux_sock_filter *insns, size_t n);
 

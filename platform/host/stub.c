@@ -104,6 +104,11 @@ int host_rseq_unregister(void)
     return (int)r;
 }
 
+int host_mseal(void *addr, u64 len)
+{
+    return (int)HOST_CALL(mseal, addr, len, 0);
+}
+
 int host_drop_all_caps(void)
 {
     struct {

@@ -109,6 +109,16 @@ static int child_low(void)
     return host_mprotect(low, PAGE_SIZE, LINUX_PROT_READ | LINUX_PROT_EXEC);
 }
 
+/* For good, where the host can: whatever a stub is made to do, it executes this. */
+static int child_seal(void)
+{
+    int err = host_mseal((void *)g_systrap.region, SYSTRAP_CODE_SIZE);
+
+    if (err == 0 && (g_systrap.rungs & RUNG_PATCH))
+        err = host_mseal((void *)(uintptr_t)LOW_BASE, PAGE_SIZE);
+    return err == -ENOSYS || err == -EPERM ? 0 : err;
+}
+
 static int child_limits(void)
 {
     struct linux_rlimit none = {0, 0};
@@ -150,6 +160,7 @@ static const struct {
     {"become dumpable", child_dumpable},
     {"place the stub code", child_code},
     {"place the code of call sites", child_low},
+    {"seal the code", child_seal},
     {"unregister rseq", host_rseq_unregister},
     {"install the seccomp filter", st_filter_install},
 };
