@@ -258,7 +258,7 @@ static bool seg_insert_locked(u64 start, u64 end, enum mf_kind kind)
 /* A place of r->len bytes: 0, or -ENOMEM. */
 static int find_hint_locked(const struct memory_file_req *r, u64 *start, int *which)
 {
-    for (int w = 0; w < 2; w++) {
+    for (int w = 0; w < (r->holes ? 1 : 2); w++) {
         struct rangetree *t = &g_mf.free[w].by_addr;
         struct range_node *n;
 
@@ -281,7 +281,7 @@ static int find_hint_locked(const struct memory_file_req *r, u64 *start, int *wh
 static int find_fit_locked(const struct memory_file_req *r, u64 *start, int *which)
 {
     /* Committed pages are welcome where we overwrite or zero them anyway. */
-    int first = r->len <= MF_ZERO_MAX || r->dirty ? DIRTY : CLEAN;
+    int first = !r->holes && (r->len <= MF_ZERO_MAX || r->dirty) ? DIRTY : CLEAN;
     u64 want = r->len + (r->align - PAGE_SIZE);
 
     for (int i = 0; i < 2; i++) {
@@ -347,7 +347,7 @@ s64 memory_file_alloc_req(const struct memory_file_req *r)
     mutex_unlock(&g_mf.lock);
     if (off < 0 || which == CLEAN || r->dirty)
         return off;
-    if (r->len > MF_ZERO_MAX || host_zero_safe(g_mf.base + off, r->len) != 0)
+    if (r->len > MF_ZERO_MAX || r->holes || host_zero_safe(g_mf.base + off, r->len) != 0)
         memory_file_decommit((u64)off, r->len);
     return off;
 }
@@ -379,14 +379,16 @@ void memory_file_get(u64 off, u64 len)
     mutex_unlock(&g_mf.lock);
 }
 
-static void put_seg_locked(struct mf_seg *seg, struct punch_list *p)
+static void put_seg_locked(struct mf_seg *seg, bool untouched, struct punch_list *p)
 {
     u64 start = seg->node.start, len = seg->node.end - start;
 
     rangetree_remove(&g_mf.used, &seg->node);
     g_mf.used_bytes[seg->kind] -= len;
     kcache_free(mf_seg, seg);
-    if (len >= MF_PUNCH_MIN && p->n < MF_PUNCH_BATCH) {
+    if (untouched) {
+        free_insert_locked(CLEAN, start, start + len);
+    } else if (len >= MF_PUNCH_MIN && p->n < MF_PUNCH_BATCH) {
         p->start[p->n] = start;
         p->len[p->n++] = len;
     } else {
@@ -394,7 +396,7 @@ static void put_seg_locked(struct mf_seg *seg, struct punch_list *p)
     }
 }
 
-void memory_file_put(u64 off, u64 len)
+static void put_range(u64 off, u64 len, bool untouched)
 {
     struct punch_list p = {.n = 0};
     u64 end = off + len;
@@ -412,7 +414,7 @@ void memory_file_put(u64 off, u64 len)
         next = seg_of(rangetree_next(&seg->node));
         BUG_ON(seg->refs == 0);
         if (--seg->refs == 0)
-            put_seg_locked(seg, &p);
+            put_seg_locked(seg, untouched, &p);
     }
     seg = off ? seg_of(rangetree_find(&g_mf.used, off - 1)) : NULL;
     if (seg)
@@ -424,6 +426,16 @@ void memory_file_put(u64 off, u64 len)
         dirty_collect_locked(&p, MF_DIRTY_LOW);
     mutex_unlock(&g_mf.lock);
     punch_all(&p);
+}
+
+void memory_file_put(u64 off, u64 len)
+{
+    put_range(off, len, false);
+}
+
+void memory_file_put_untouched(u64 off, u64 len)
+{
+    put_range(off, len, true);
 }
 
 bool memory_file_exclusive_run(u64 off, u64 lo, u64 hi, u64 *start, u64 *end)

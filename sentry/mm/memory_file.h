@@ -39,17 +39,20 @@ s64 memory_file_alloc(u64 len, u64 align, enum mf_kind kind, u64 hint);
 /*
  * The same with more say. after, before: prefer the range that starts at / ends at this offset (~0 =
  * no preference). dirty: the contents are undefined, the caller overwrites all of it. from_top:
- * without a match, carve from the end of the free range (address spaces that grow downwards).
+ * without a match, carve from the end of the free range (address spaces that grow downwards). holes: no
+ * page of it is committed yet.
  */
 struct memory_file_req {
     u64 len, align;
     enum mf_kind kind;
     u64 after, before;
-    bool dirty, from_top;
+    bool dirty, from_top, holes;
 };
 s64 memory_file_alloc_req(const struct memory_file_req *req);
 void memory_file_get(u64 off, u64 len);
 void memory_file_put(u64 off, u64 len);
+/* The same for a range that nothing was written to since it was allocated: it reads as zero. */
+void memory_file_put_untouched(u64 off, u64 len);
 /* True when every page of the range has exactly one reference. */
 bool memory_file_exclusive(u64 off, u64 len);
 /* The longest run around off, inside [lo, hi), of pages with exactly one reference. False when the

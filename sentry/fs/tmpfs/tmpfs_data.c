@@ -29,13 +29,16 @@ struct tmpfs_extent *tmpfs_extent_at(struct tmpfs_inode *ti, u64 pos)
 }
 
 /* Charges and allocates up to `len` bytes, at least a page. *len: what it became. */
-static s64 alloc_pages(struct tmpfs *t, u64 *len, u64 hint)
+static s64 alloc_pages(struct tmpfs *t, u64 *len, u64 hint, bool holes)
 {
+    struct memory_file_req r = {
+        .align = PAGE_SIZE, .kind = MF_TMPFS, .after = hint, .before = ~0ull, .holes = holes};
     s64 off;
 
     for (;;) {
         if (tmpfs_charge(t, *len / PAGE_SIZE)) {
-            off = memory_file_alloc(*len, PAGE_SIZE, MF_TMPFS, hint);
+            r.len = *len;
+            off = memory_file_alloc_req(&r);
             if (off >= 0)
                 return off;
             tmpfs_uncharge(t, *len / PAGE_SIZE);
@@ -46,7 +49,7 @@ static s64 alloc_pages(struct tmpfs *t, u64 *len, u64 hint)
     }
 }
 
-struct tmpfs_extent *tmpfs_fill_locked(struct tmpfs_inode *ti, u64 start, u64 end)
+struct tmpfs_extent *tmpfs_fill_locked(struct tmpfs_inode *ti, u64 start, u64 end, bool holes)
 {
     struct tmpfs *t = tmpfs_of(ti->inode.fs);
     struct tmpfs_extent *prev = start ? ext(rangetree_floor(&ti->extents, start - 1)) : NULL, *e;
@@ -61,7 +64,7 @@ struct tmpfs_extent *tmpfs_fill_locked(struct tmpfs_inode *ti, u64 start, u64 en
         prev = NULL;
     if (prev)
         hint = prev->off + (prev->node.end - prev->node.start);
-    off = alloc_pages(t, &len, hint);
+    off = alloc_pages(t, &len, hint, holes);
     if (off < 0)
         return NULL;
     if (prev && (u64)off == hint) {
@@ -122,7 +125,7 @@ static bool cut_one_locked(struct tmpfs_inode *ti, u64 start, u64 end, struct tm
     return true;
 }
 
-int tmpfs_drop(struct tmpfs_inode *ti, u64 start, u64 end)
+static int drop(struct tmpfs_inode *ti, u64 start, u64 end, bool untouched)
 {
     struct tmpfs *t = tmpfs_of(ti->inode.fs);
     struct tmpfs_extent *spare = NULL;
@@ -144,12 +147,20 @@ int tmpfs_drop(struct tmpfs_inode *ti, u64 start, u64 end)
         more = cut_one_locked(ti, start, end, &spare, &f);
         mutex_unlock(&ti->cache_lock);
         if (more) {
-            memory_file_put(f.off, f.len);
+            if (untouched)
+                memory_file_put_untouched(f.off, f.len);
+            else
+                memory_file_put(f.off, f.len);
             tmpfs_uncharge(t, f.len / PAGE_SIZE);
         }
     } while (more);
     kcache_free(tmpfs_extent, spare);
     return 0;
+}
+
+int tmpfs_drop(struct tmpfs_inode *ti, u64 start, u64 end)
+{
+    return drop(ti, start, end, false);
 }
 
 void tmpfs_zero(struct tmpfs_inode *ti, u64 start, u64 end)
@@ -172,15 +183,18 @@ void tmpfs_zero(struct tmpfs_inode *ti, u64 start, u64 end)
 
 void tmpfs_trim(struct tmpfs_inode *ti)
 {
+    bool untouched;
     u64 start, end;
 
     mutex_lock(&ti->cache_lock);
     start = MAX(ti->spec_start, PAGE_UP(atomic_load(&ti->inode.size)));
     end = ti->spec_end;
+    untouched = !ti->spec_touched;
     ti->spec_start = ti->spec_end = 0;
+    ti->spec_touched = false;
     mutex_unlock(&ti->cache_lock);
     if (start < end)
-        (void)tmpfs_drop(ti, start, end); /* without memory it stays allocated */
+        (void)drop(ti, start, end, untouched); /* without memory it stays allocated */
 }
 
 int tmpfs_truncate(struct tmpfs_inode *ti, u64 size)
@@ -238,10 +252,10 @@ static int translate(struct mappable *m, u64 required, u64 opt_start, u64 opt_en
 
         if (prev)
             start = MAX(start, prev->end);
-        e = tmpfs_fill_locked(ti, start, MIN(opt_end, (required & ~(window - 1)) + window));
+        e = tmpfs_fill_locked(ti, start, MIN(opt_end, (required & ~(window - 1)) + window), false);
         /* Limits may have cut the piece before it reached what is needed. */
         if (e && e->node.end <= required)
-            e = tmpfs_fill_locked(ti, PAGE_DOWN(required), PAGE_DOWN(required) + PAGE_SIZE);
+            e = tmpfs_fill_locked(ti, PAGE_DOWN(required), PAGE_DOWN(required) + PAGE_SIZE, false);
         if (!e) {
             err = -EFAULT;
             goto out;

@@ -3,12 +3,14 @@
 #include "abi/linux/fcntl.h"
 #include "abi/linux/mman.h"
 #include "abi/linux/stat.h"
+#include "cvisor/host.h"
 #include "sentry/fs/tmpfs/tmpfs_internal.h"
 #include "sentry/mm/uaccess.h"
 
 #include <errno.h>
 
 #define CHUNK_MAX (2ul << 20)
+#define FRESH_MIN 1024u /* bytes for which the host is asked */
 
 /* data_lock keeps the extents in place; the memory is copied without cache_lock, since the guest's
  * side of the copy may fault into this very file. */
@@ -62,7 +64,7 @@ static struct tmpfs_extent *extent_for_write(struct tmpfs_inode *ti, u64 pos, u6
                           start >= PAGE_DOWN(atomic_load(&ti->inode.size));
 
         ahead = sequential ? MIN(ti->pages * PAGE_SIZE, CHUNK_MAX) : 0;
-        e = tmpfs_fill_locked(ti, start, MAX(end, start + ahead));
+        e = tmpfs_fill_locked(ti, start, MAX(end, start + ahead), ahead > 0);
         if (e && ahead && e->node.end > end && !rangetree_next(&e->node)) {
             ti->spec_start = end;
             ti->spec_end = e->node.end;
@@ -70,6 +72,32 @@ static struct tmpfs_extent *extent_for_write(struct tmpfs_inode *ti, u64 pos, u6
     }
     mutex_unlock(&ti->cache_lock);
     return e;
+}
+
+static void spec_touched(struct tmpfs_inode *ti)
+{
+    mutex_lock(&ti->cache_lock);
+    ti->spec_touched = ti->spec_end != 0;
+    mutex_unlock(&ti->cache_lock);
+}
+
+static ssize_t write_segs(void *arg, struct linux_iovec *segs, int n)
+{
+    const s64 *off = arg;
+
+    return host_pwritev(g_memfile->fd, segs, n, *off, 0);
+}
+
+/*
+ * n bytes to off in the memory file. Where they are the first that a page gets (fresh), the host is asked to
+ * write them: a page that comes by a fault is cleared, mapped, and copied to, one by one.
+ */
+static ssize_t write_pages(struct iov_iter *from, u64 off, u64 n, bool fresh)
+{
+    s64 pos = (s64)off;
+
+    return fresh ? iov_iter_host(from, n, false, write_segs, &pos)
+                 : iov_copy_from(from, memory_file_ptr(off), n);
 }
 
 static ssize_t tmpfs_write(struct file *f, struct iov_iter *from, u64 *pos, int rwf)
@@ -97,7 +125,11 @@ static ssize_t tmpfs_write(struct file *f, struct iov_iter *from, u64 *pos, int 
             break;
         }
         want = MIN(from->count, e->node.end - *pos);
-        n = iov_copy_from(from, memory_file_ptr(e->off + (*pos - e->node.start)), want);
+        n = write_pages(from, e->off + (*pos - e->node.start), want,
+                        want >= FRESH_MIN && *pos + want > PAGE_UP(size));
+        /* How far a copy got that ended early is not certain. */
+        if (n < (ssize_t)want)
+            spec_touched(ti);
         if (n <= 0)
             break;
         *pos += (u64)n;
@@ -106,8 +138,6 @@ static ssize_t tmpfs_write(struct file *f, struct iov_iter *from, u64 *pos, int 
             size = *pos;
             atomic_store(&f->inode->size, size);
         }
-        if ((u64)n < want)
-            break;
     }
     if (done)
         inode_touch(f->inode, ATTR_MTIME | ATTR_CTIME);
@@ -187,7 +217,7 @@ static int allocate(struct tmpfs_inode *ti, u64 start, u64 end)
         mutex_lock(&ti->cache_lock);
         e = tmpfs_extent_at(ti, start);
         if (!e)
-            e = tmpfs_fill_locked(ti, start, end);
+            e = tmpfs_fill_locked(ti, start, end, false);
         mutex_unlock(&ti->cache_lock);
         if (!e)
             return -ENOSPC;

@@ -40,10 +40,12 @@ struct tmpfs_inode {
     struct mutex cache_lock;  /* rank FILE_DATA */
     struct rangetree extents; /* changed under cache_lock; removal also under data_lock */
     u64 pages;                /* charged; cache_lock */
-    u64 spec_start, spec_end; /* allocated ahead of a sequential writer; cache_lock */
-    _Atomic u32 seals;        /* LINUX_F_SEAL_*; changed under data_lock */
-    bool anonymous;           /* shared anonymous memory: large pieces. Immutable */
-    bool linkable;            /* O_TMPFILE without O_EXCL; dir_lock of the linker */
+    /* Allocated ahead of a sequential writer; touched: maybe not all zeroes. cache_lock */
+    u64 spec_start, spec_end;
+    bool spec_touched;
+    _Atomic u32 seals; /* LINUX_F_SEAL_*; changed under data_lock */
+    bool anonymous;    /* shared anonymous memory: large pieces. Immutable */
+    bool linkable;     /* O_TMPFILE without O_EXCL; dir_lock of the linker */
     /* Directories: dir_lock */
     struct rangetree entries;
     u64 next_cookie;
@@ -74,8 +76,8 @@ bool tmpfs_charge(struct tmpfs *t, u64 pages);
 void tmpfs_uncharge(struct tmpfs *t, u64 pages);
 struct tmpfs_extent *tmpfs_extent_at(struct tmpfs_inode *ti, u64 pos);
 /* Backs [start, end) (page-aligned, a hole) as far as limits allow: the extent that contains start,
- * or NULL. */
-struct tmpfs_extent *tmpfs_fill_locked(struct tmpfs_inode *ti, u64 start, u64 end);
+ * or NULL. holes: in memory that has no pages yet. */
+struct tmpfs_extent *tmpfs_fill_locked(struct tmpfs_inode *ti, u64 start, u64 end, bool holes);
 /* Releases whole pages of [start, end); data_lock is held. -ENOMEM. */
 int tmpfs_drop(struct tmpfs_inode *ti, u64 start, u64 end);
 /* Zeroes [start, end) where it is backed; data_lock is held. */
