@@ -56,6 +56,18 @@
 
 /* Txwalk.flags: the first attributes of the answer are those of the starting fid itself. */
 #define P9_XWALK_SELF 0x1u
+/* When all was walked: a symbolic link at the end whose target is a name in the same directory is followed by
+ * one step, whose attributes come after the others; a regular file there is opened for reading. */
+#define P9_XWALK_FOLLOW 0x2u
+#define P9_XWALK_OPEN 0x4u
+
+/* Txlist.flags: attributes of all entries, not of directories only; what is below, too; a directory
+ * without children that does not fit is answered in part. */
+#define P9_XLIST_ATTRS 0x1u
+#define P9_XLIST_TREE 0x2u
+#define P9_XLIST_PART 0x4u
+
+#define P9_OPENV_MAX 32u /* files in a Txopenv */
 
 struct p9_str {
     const char *s; /* not NUL-terminated; may be NULL when len is 0 */
@@ -111,7 +123,7 @@ struct p9_fids {
  * xwalk: walks as many of names as exist and answers with the attributes of each. err is 0 when all
  *   were walked, else the errno at the first that was not: ENOENT; ENOTDIR (the last one walked is
  *   no directory); ELOOP (the last one walked is a symbolic link). target: of the last one walked
- *   when that is a symbolic link. newfid (or P9_NOFID) is bound only when err is 0.
+ *   when that is a symbolic link. newfid (or P9_NOFID) is bound only when err is 0. hostfd as for xopen.
  * xopen: opens the regular file at names below fid (no names: fid itself) with Linux's open flags.
  *   hostfd 1: the host descriptor comes with the answer (SCM_RIGHTS) and newfid is not bound;
  *   hostfd 0: newfid is bound to the open file, for read and write messages.
@@ -121,6 +133,13 @@ struct p9_fids {
  *   0, else from the offset of the last entry received; eof 1: there are no more. xmclunk: several clunks.
  * xallocate: fallocate. xflushf: what close(2) does on the host (flush of NFS and friends).
  * xgetxattr: the value, or the list of names when name is empty. xsetxattr: sets or removes.
+ * xlist: whole directories: the one at names below fid, or, if there are any, each of children in that one; with
+ *   TREE those below them too, each right after its parent, in the order of its entries. The answer
+ *   is a sequence of directories (p9_listdir), at most count bytes; it ends before the first
+ *   that does not fit. What can't be read is left out. With PART one directory is answered as far as it
+ *   fits, from offset (next of the part before) on.
+ * xopenv: opens children, regular files in the directory at names below fid, for reading. The answer
+ *   has a p9_opened for each; as many descriptors as nfds says come with it, in order.
  */
 #define P9_MESSAGES(M)                                                                             \
     M(rlerror, RLERROR, 7, F(u32, ecode))                                                          \
@@ -193,7 +212,7 @@ struct p9_fids {
     M(tremove, TREMOVE, 122, F(u32, fid))                                                          \
     M(rremove, RREMOVE, 123, )                                                                     \
     M(txwalk, TXWALK, 160, F(u32, fid) F(u32, newfid) F(u32, flags) F(names, names))               \
-    M(rxwalk, RXWALK, 161, F(u32, err) F(attrs, attrs) F(str, target))                             \
+    M(rxwalk, RXWALK, 161, F(u8, hostfd) F(u32, err) F(attrs, attrs) F(str, target))               \
     M(txopen, TXOPEN, 162, F(u32, fid) F(u32, newfid) F(u32, flags) F(names, names))               \
     M(rxopen, RXOPEN, 163, F(u8, hostfd) F(attr, attr) F(u32, iounit))                             \
     M(txcreate, TXCREATE, 164,                                                                     \
@@ -217,7 +236,12 @@ struct p9_fids {
     M(rxgetxattr, RXGETXATTR, 179, F(data, data))                                                  \
     M(txsetxattr, TXSETXATTR, 180,                                                                 \
       F(u32, fid) F(str, name) F(u32, flags) F(u8, remove) F(data, data))                          \
-    M(rxsetxattr, RXSETXATTR, 181, )
+    M(rxsetxattr, RXSETXATTR, 181, )                                                               \
+    M(txlist, TXLIST, 182,                                                                         \
+      F(u32, fid) F(u32, flags) F(u32, count) F(u64, offset) F(names, names) F(names, children))   \
+    M(rxlist, RXLIST, 183, F(data, data))                                                          \
+    M(txopenv, TXOPENV, 184, F(u32, fid) F(names, names) F(names, children))                       \
+    M(rxopenv, RXOPENV, 185, F(u8, nfds) F(data, data))
 
 enum p9_type {
 #define P9_ENUM_(lname, UNAME, num, fields) P9_##UNAME = num,
@@ -320,6 +344,37 @@ void p9_put_dirent(struct p9_writer *w, const struct p9_dirent *d, bool plus);
 bool p9_get_dirent(struct p9_reader *r, struct p9_dirent *d, bool plus);
 /* Bytes that the entry takes. */
 size_t p9_dirent_size(const struct p9_dirent *d, bool plus);
+
+/* One directory of Rxlist: which one, then count entries. */
+struct p9_listdir {
+    u64 dev, ino;
+    u64 next; /* where the rest begins; 0 = this is all */
+    u32 count;
+};
+
+/* One entry of it, never "." or "..". */
+struct p9_listent {
+    u8 type;   /* DT_* */
+    bool plus; /* attr and target, else only ino */
+    u64 ino;   /* on the directory's device, unless there are attributes */
+    struct p9_str name;
+    struct p9_attr attr;
+    struct p9_str target; /* of a symbolic link; empty: not known */
+};
+
+void p9_put_listdir(struct p9_writer *w, const struct p9_listdir *d);
+bool p9_get_listdir(struct p9_reader *r, struct p9_listdir *d);
+void p9_put_listent(struct p9_writer *w, const struct p9_listent *e);
+bool p9_get_listent(struct p9_reader *r, struct p9_listent *e);
+
+/* One file of Rxopenv: err 0 = the next descriptor is it, and its identity. */
+struct p9_opened {
+    u32 err;
+    u64 dev, ino;
+};
+
+void p9_put_opened(struct p9_writer *w, const struct p9_opened *o);
+bool p9_get_opened(struct p9_reader *r, struct p9_opened *o);
 
 /* Name of a message type for logs, "?" when there is none. */
 const char *p9_type_name(u8 type);

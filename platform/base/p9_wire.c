@@ -251,6 +251,74 @@ size_t p9_dirent_size(const struct p9_dirent *d, bool plus)
     return (plus ? P9_ATTR_WIRE_SIZE : 13) + 8 + 1 + 2 + (size_t)d->name.len;
 }
 
+/* --- listings --- */
+
+#define LISTENT_PLUS 0x80u /* in the byte of the type */
+
+void p9_put_listdir(struct p9_writer *w, const struct p9_listdir *d)
+{
+    p9_put_u64(w, d->dev);
+    p9_put_u64(w, d->ino);
+    p9_put_u64(w, d->next);
+    p9_put_u32(w, d->count);
+}
+
+bool p9_get_listdir(struct p9_reader *r, struct p9_listdir *d)
+{
+    if (r->bad || r->pos == r->len)
+        return false;
+    d->dev = p9_get_u64(r);
+    d->ino = p9_get_u64(r);
+    d->next = p9_get_u64(r);
+    d->count = p9_get_u32(r);
+    return !r->bad;
+}
+
+void p9_put_listent(struct p9_writer *w, const struct p9_listent *e)
+{
+    p9_put_u8(w, (u8)((e->type & ~LISTENT_PLUS) | (e->plus ? LISTENT_PLUS : 0)));
+    p9_put_str(w, &e->name);
+    if (e->plus) {
+        p9_put_attr(w, &e->attr);
+        p9_put_str(w, &e->target);
+    } else {
+        p9_put_u64(w, e->ino);
+    }
+}
+
+bool p9_get_listent(struct p9_reader *r, struct p9_listent *e)
+{
+    u8 type = p9_get_u8(r);
+
+    e->type = type & (u8)~LISTENT_PLUS;
+    e->plus = type & LISTENT_PLUS;
+    p9_get_str(r, &e->name);
+    if (e->plus) {
+        p9_get_attr(r, &e->attr);
+        p9_get_str(r, &e->target);
+        e->ino = e->attr.qid.path;
+    } else {
+        e->ino = p9_get_u64(r);
+        e->target = (struct p9_str){0};
+    }
+    return !r->bad;
+}
+
+void p9_put_opened(struct p9_writer *w, const struct p9_opened *o)
+{
+    p9_put_u32(w, o->err);
+    p9_put_u64(w, o->dev);
+    p9_put_u64(w, o->ino);
+}
+
+bool p9_get_opened(struct p9_reader *r, struct p9_opened *o)
+{
+    o->err = p9_get_u32(r);
+    o->dev = p9_get_u64(r);
+    o->ino = p9_get_u64(r);
+    return !r->bad;
+}
+
 /* --- names --- */
 
 struct p9_str p9_str_of(const char *s)

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define FDS_MAX 16       /* in one message; host.h promises this */
+#define FDS_MAX 32       /* in one message; host.h promises this */
 #define FDS_RECV_MAX 253 /* SCM_MAX_FD: what a peer may send */
 
 int host_socketpair(int domain, int type, int proto, int sv[2])
@@ -103,6 +103,11 @@ ssize_t host_recv_fds(int sock, void *buf, size_t n, int *fds, size_t *nfds, int
     }
     *nfds = count;
     return r;
+}
+
+ssize_t host_recv(int sock, void *buf, size_t n, int flags)
+{
+    return HOST_CALL(recvfrom, sock, buf, n, flags, NULL, NULL);
 }
 
 ssize_t host_sendmsg(int fd, const struct linux_msghdr *m, int flags)

@@ -28,6 +28,7 @@ struct gofer_conn *gofer_conn_new(const struct gofer_export *ex)
     }
     c->ex = *ex;
     c->msize = P9_MSIZE_MIN;
+    c->spin.limit = GOFER_SPIN_NS;
     rangetree_init(&c->fids);
     mutex_init(&c->lock, LOCK_GOFER_CONN);
     mutex_init(&c->tx_lock, LOCK_LEAF);
@@ -47,6 +48,28 @@ void gofer_conn_free(struct gofer_conn *c)
 
 /* --- receiving: leader only --- */
 
+/* As host_read; does not sleep at once while requests come fast. */
+static ssize_t read_soon(struct gofer_conn *c, void *buf, size_t size)
+{
+    struct spin *s = &c->spin;
+    u64 now = host_now_mono();
+    ssize_t n = -EAGAIN;
+
+    if (spin_begin(s, now)) {
+        do {
+            n = host_recv(c->ex.sock, buf, size, LINUX_MSG_DONTWAIT);
+            now = host_now_mono();
+        } while (n == -EAGAIN && spin_more(s, now));
+        if (n != -EAGAIN) {
+            spin_end(s, now, true);
+            return n;
+        }
+    }
+    n = host_read(c->ex.sock, buf, size);
+    spin_end(s, host_now_mono(), false);
+    return n;
+}
+
 /* At least want bytes in the stage. False at the end of the connection. */
 static bool stage_fill(struct gofer_conn *c, size_t want)
 {
@@ -58,7 +81,7 @@ static bool stage_fill(struct gofer_conn *c, size_t want)
     c->stage_len -= c->stage_pos;
     c->stage_pos = 0;
     while (c->stage_len < want) {
-        n = host_read(c->ex.sock, c->stage + c->stage_len, STAGE_SIZE - c->stage_len);
+        n = read_soon(c, c->stage + c->stage_len, STAGE_SIZE - c->stage_len);
         if (n == -EINTR)
             continue;
         if (n <= 0)
@@ -123,6 +146,8 @@ static bool conn_send(struct gofer_conn *c, struct gofer_req *r, size_t len)
     while (done < len) {
         if (done == 0 && r->donate_fd >= 0)
             n = host_send_fds(c->ex.sock, r->out.buf, len, &r->donate_fd, 1);
+        else if (done == 0)
+            n = host_send_fds(c->ex.sock, r->out.buf, len, r->more_fds, r->nmore);
         else
             n = host_send_fds(c->ex.sock, r->out.buf + done, len - done, NULL, 0); /* no SIGPIPE */
         if (n == -EINTR)
@@ -132,9 +157,7 @@ static bool conn_send(struct gofer_conn *c, struct gofer_req *r, size_t len)
         done += (size_t)n;
     }
     mutex_unlock(&c->tx_lock);
-    if (r->donate_fd >= 0)
-        host_close(r->donate_fd);
-    r->donate_fd = -1;
+    gofer_req_drop_fds(r);
     return done == len;
 }
 

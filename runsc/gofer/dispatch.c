@@ -52,6 +52,8 @@ static const struct gofer_handler g_handlers[256] = {
     [P9_TXFLUSHF] = {gofer_op_xflushf, true},
     [P9_TXGETXATTR] = {gofer_op_xgetxattr, true},
     [P9_TXSETXATTR] = {gofer_op_xsetxattr, true},
+    [P9_TXLIST] = {gofer_op_xlist, true},
+    [P9_TXOPENV] = {gofer_op_xopenv, true},
 };
 
 int gofer_req_reserve(struct gofer_req *r, size_t n)
@@ -70,6 +72,15 @@ int gofer_req_reserve(struct gofer_req *r, size_t n)
     return 0;
 }
 
+void gofer_req_drop_fds(struct gofer_req *r)
+{
+    if (r->donate_fd >= 0)
+        host_close(r->donate_fd);
+    r->donate_fd = -1;
+    while (r->nmore > 0)
+        host_close(r->more_fds[--r->nmore]);
+}
+
 size_t gofer_dispatch(struct gofer_req *r)
 {
     const struct gofer_handler *h = &g_handlers[r->type];
@@ -77,6 +88,7 @@ size_t gofer_dispatch(struct gofer_req *r)
     int rc = -EOPNOTSUPP;
 
     r->donate_fd = -1;
+    r->nmore = 0;
     r->out.cap = MIN(r->out_alloc, (size_t)r->conn->msize);
     if (h->fn && (!h->ext || r->conn->ext)) {
         rc = h->fn(r);
@@ -88,9 +100,7 @@ size_t gofer_dispatch(struct gofer_req *r)
     }
     if (rc < 0) {
         log_debug("%s tag %u: errno %d", p9_type_name(r->type), r->tag, -rc);
-        if (r->donate_fd >= 0)
-            host_close(r->donate_fd);
-        r->donate_fd = -1;
+        gofer_req_drop_fds(r);
         GOFER_REPLY(r, rlerror, RLERROR, .ecode = (u32)-rc);
         n = p9_end(&r->out);
     }

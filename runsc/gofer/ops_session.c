@@ -208,6 +208,34 @@ static int xwalk_step(struct xwalk *x, const struct p9_str *name, bool want_node
     return rc;
 }
 
+/* The way goes on where the client would go next. x->cur is the last name's directory. */
+static void xwalk_end(struct gofer_req *r, struct xwalk *x, const struct p9_str *last, u32 flags)
+{
+    __gofer_node struct gofer_node *node = NULL;
+    struct p9_attr *a = &x->out.attrs.v[x->out.attrs.n];
+    const struct p9_str *name = last;
+    char buf[P9_NAME_MAX + 1];
+    struct linux_stat st;
+    int fd;
+
+    if ((flags & P9_XWALK_FOLLOW) && x->out.target.len > 0 &&
+        x->out.attrs.n < ARRAY_SIZE(x->out.attrs.v) && gofer_name(&x->out.target, buf) == 0 &&
+        host_fstatat(x->cur->fd, buf, &st, LINUX_AT_SYMLINK_NOFOLLOW) == 0) {
+        gofer_attr_of(&st, a);
+        x->out.attrs.n++;
+        name = &x->out.target;
+    }
+    a = &x->out.attrs.v[x->out.attrs.n - 1];
+    if (!(flags & P9_XWALK_OPEN) || !r->conn->ex.donate_fds || !LINUX_S_ISREG(a->mode))
+        return;
+    if (gofer_node_walk(x->cur, name, &node) < 0 || node->type != LINUX_S_IFREG ||
+        node->ino != a->qid.path || node->dev != a->dev)
+        return;
+    fd = gofer_node_reopen(node, LINUX_O_RDONLY | LINUX_O_NONBLOCK);
+    if (fd >= 0)
+        r->donate_fd = fd;
+}
+
 int gofer_op_xwalk(struct gofer_req *r)
 {
     struct xwalk *x;
@@ -217,13 +245,14 @@ int gofer_op_xwalk(struct gofer_req *r)
     GOFER_FID(r, f, m.fid);
     if (m.newfid != P9_NOFID && !gofer_fid_free_num(r->conn, m.newfid))
         return -EBADF;
-    if (m.flags & ~P9_XWALK_SELF)
+    if (m.flags & ~(P9_XWALK_SELF | P9_XWALK_FOLLOW | P9_XWALK_OPEN))
         return -EINVAL;
     x = kmalloc(sizeof(*x));
     if (!x)
         return -ENOMEM;
     x->out.attrs.n = 0;
     x->out.target = (struct p9_str){0};
+    x->out.hostfd = 0;
     gofer_node_get(f->node);
     x->cur = f->node;
     if (m.flags & P9_XWALK_SELF) {
@@ -242,6 +271,9 @@ int gofer_op_xwalk(struct gofer_req *r)
             goto out;
     }
     x->out.err = (u32)-rc;
+    if (rc == 0 && m.names.n > 0 && m.newfid == P9_NOFID)
+        xwalk_end(r, x, &m.names.v[m.names.n - 1], m.flags);
+    x->out.hostfd = r->donate_fd >= 0;
     rc = 0;
     p9_begin(&r->out, P9_RXWALK, r->tag);
     p9_put_rxwalk(&r->out, &x->out);

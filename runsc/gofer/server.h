@@ -15,12 +15,14 @@
 #include "cvisor/p9.h"
 #include "cvisor/rangetree.h"
 #include "cvisor/refs.h"
+#include "cvisor/spin.h"
 #include "runsc/gofer/gofer.h"
 
 #include <stdatomic.h>
 
 #define GOFER_FIDS_MAX (1u << 20)
 #define GOFER_THREADS_MAX 4u            /* of a connection */
+#define GOFER_SPIN_NS 20000u            /* for the next request, while they come fast */
 #define GOFER_INLINE_IO (64u << 10)     /* reads and writes up to this size keep the lead */
 #define GOFER_EXT_MSIZE_MIN (16u << 10) /* every extension answer without data fits */
 #define GOFER_XATTR_MAX (64u << 10)
@@ -62,6 +64,7 @@ struct gofer_conn {
     struct rangetree fids;  /* lead */
     u8 *stage;              /* bytes received and not yet parsed; lead */
     size_t stage_pos, stage_len;
+    struct spin spin; /* for the next request; lead */
 
     struct mutex lock;     /* rank GOFER_CONN */
     struct cond changed;   /* leading, dead, slow or threads changed */
@@ -79,7 +82,9 @@ struct gofer_req {
     size_t out_alloc;
     u8 type;
     u16 tag;
-    int donate_fd; /* sent with the answer, then closed; -1 = none */
+    int donate_fd;              /* sent with the answer, then closed; -1 = none */
+    int more_fds[P9_OPENV_MAX]; /* as donate_fd, several; with one or the other */
+    u32 nmore;
     bool leading;
     struct list_head slow_node; /* conn->slow; conn->lock */
 };
@@ -96,6 +101,8 @@ void gofer_conn_serve(struct gofer_conn *c);
 void gofer_lead_release(struct gofer_req *r);
 /* Waits until no request other than r has the tag (P9_NOTAG: none at all) and is in progress. */
 void gofer_wait_slow(struct gofer_req *r, u16 tag);
+/* Closes what would be sent with the answer. */
+void gofer_req_drop_fds(struct gofer_req *r);
 
 /* --- dispatch.c --- */
 /* Executes the message in r->in (header already parsed into r): the size of the answer in
@@ -199,6 +206,8 @@ int gofer_op_remove(struct gofer_req *r);
 int gofer_op_readlink(struct gofer_req *r);
 int gofer_op_readdir(struct gofer_req *r);
 int gofer_op_xreaddir(struct gofer_req *r);
+int gofer_op_xlist(struct gofer_req *r);
+int gofer_op_xopenv(struct gofer_req *r);
 int gofer_op_getattr(struct gofer_req *r);
 int gofer_op_setattr(struct gofer_req *r);
 int gofer_op_statfs(struct gofer_req *r);

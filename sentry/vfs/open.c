@@ -395,7 +395,11 @@ int vfs_open(int dirfd, const char *path, u32 flags, u32 mode, u32 resolve, stru
                                          : open_tmpfile(dirfd, path, &rq, rp_flags, out);
         }
     }
-    err = vfs_resolve(dirfd, path, rp_flags | (flags & LINUX_O_DIRECTORY ? RP_DIRECTORY : 0), &p);
+    if (flags & LINUX_O_DIRECTORY)
+        rp_flags |= RP_DIRECTORY;
+    else if (rq.acc == MAY_READ)
+        rp_flags |= RP_OPEN;
+    err = vfs_resolve(dirfd, path, rp_flags, &p);
     if (err)
         return err;
     err = open_existing(&rq, &p, out);
@@ -408,7 +412,7 @@ int vfs_open_exec(int dirfd, const char *path, u32 rp_flags, struct file **out)
     struct open_req rq = {.flags = LINUX_O_RDONLY, .acc = MAY_EXEC};
     struct vfs_path p;
     struct inode *inode;
-    int err = vfs_resolve(dirfd, path, rp_flags, &p);
+    int err = vfs_resolve(dirfd, path, rp_flags | RP_OPEN, &p);
 
     *out = NULL;
     if (err)

@@ -270,7 +270,7 @@ struct dentry {
     struct inode *inode; /* referenced; NULL = negative. Set once: dentry_inode() without a lock */
     char *name;          /* tree_lock (write to change), or the parent's dir_lock to read */
     u32 name_len, name_hash;
-    u32 flags;                 /* DENTRY_*; tree_lock */
+    _Atomic u32 flags;         /* DENTRY_*; tree_lock to change */
     atomic_bool used;          /* walked through since the last scan for eviction */
     atomic_uint mounts;        /* mounts whose mount point this is (any mount of this fs) */
     struct dentry *hash_next;  /* tree_lock */
@@ -389,6 +389,7 @@ int mount_ns_show(struct mount_ns *ns, const struct vfs_path *root, bool mountin
 #define RP_IN_ROOT 64u
 #define RP_NO_XDEV 128u
 #define RP_EMPTY_PATH 256u /* "" means the starting point */
+#define RP_OPEN 512u       /* a file at the end is going to be opened for reading: a hint */
 
 #define VFS_CROSS 1
 

@@ -43,6 +43,37 @@ static int entry(void *arg, const struct p9_dirent *d)
     return 0;
 }
 
+static int listed(void *arg, const struct p9_listdir *d, const u8 *entries, size_t len)
+{
+    struct p9_listent e;
+    struct p9_reader in;
+
+    p9_reader_init(&in, entries, len);
+    for (u32 i = 0; i < d->count; i++) {
+        if (!p9_get_listent(&in, &e) || !p9_name_valid(&e.name))
+            abort();
+    }
+    if (in.pos != len)
+        abort();
+    return 0;
+}
+
+static void open_several(struct p9_client *c, const struct p9_names *none)
+{
+    struct p9_names children = {.n = 0};
+    struct p9_opened opened[P9_OPENV_MAX];
+    int fds[P9_OPENV_MAX];
+
+    for (int i = 0; i < 3; i++)
+        p9c_names_add(&children, "abc", 3);
+    if (p9c_openv(c, 0, none, &children, opened, fds) < 0)
+        return;
+    for (u16 i = 0; i < children.n; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+}
+
 static void one_call(struct p9_client *c, unsigned int which)
 {
     struct p9_attr attrs[P9_WALK_MAX + 1];
@@ -52,7 +83,7 @@ static void one_call(struct p9_client *c, unsigned int which)
     char *target, buf[64];
     u64 next;
 
-    switch (which % 8) {
+    switch (which % 10) {
     case 0:
         for (int i = 0; i < 3; i++)
             p9c_names_add(&w.names, "abc", 3);
@@ -79,6 +110,13 @@ static void one_call(struct p9_client *c, unsigned int which)
         break;
     case 6:
         p9c_make(c, 0, "n", 0100644, 0, 0, "", &attrs[0]);
+        break;
+    case 7:
+        p9c_list(c, 0, which & 1 ? P9_XLIST_PART : P9_XLIST_TREE, 1000, 0, &w.names, &w.names,
+                 listed, NULL);
+        break;
+    case 8:
+        open_several(c, &w.names);
         break;
     default:
         p9c_clunk(c, 1, true);

@@ -41,9 +41,7 @@ static void request(struct gofer_req *r, u8 type, const void *body, size_t n)
     p9_reader_init(&r->in, body, n);
     if (gofer_dispatch(r) == 0)
         abort(); /* every request has an answer */
-    if (r->donate_fd >= 0)
-        close(r->donate_fd);
-    r->donate_fd = -1;
+    gofer_req_drop_fds(r);
 }
 
 static void start(struct gofer_req *r)

@@ -66,7 +66,9 @@ static int send_setattr(struct gofer_inode *gi, const struct p9_tsetattr *m)
     rc = gofer_inode_fid_get(gi, &fid);
     if (rc < 0)
         return rc;
+    gofer_changing(gofer_inode_fs(gi));
     rc = p9c_setattr(gofer_inode_fs(gi)->client, fid, m);
+    gofer_changing(gofer_inode_fs(gi));
     gofer_inode_fid_put(gi, fid);
     return rc;
 }
@@ -187,7 +189,9 @@ static int change_xattr(struct inode *inode, const char *name, const void *buf, 
     rc = gofer_inode_fid_get(gi, &fid);
     if (rc < 0)
         return rc;
+    gofer_changing(gofer_inode_fs(gi));
     rc = p9c_setxattr(gofer_inode_fs(gi)->client, fid, name, buf, n, flags, remove);
+    gofer_changing(gofer_inode_fs(gi));
     gofer_inode_fid_put(gi, fid);
     if (rc == 0)
         inode_touch(inode, ATTR_CTIME);

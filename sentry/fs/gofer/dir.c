@@ -15,10 +15,12 @@ static struct p9_client *client_of(struct inode *dir)
     return gofer_fs_of(dir->fs)->client;
 }
 
+/* The fid of a directory that is about to be changed. */
 static int dir_fid(struct inode *dir, u32 *fid)
 {
     int rc = gofer_inode_fid_ensure(gofer_inode_of(dir));
 
+    gofer_changing(gofer_fs_of(dir->fs));
     *fid = atomic_load(&gofer_inode_of(dir)->fid);
     return rc;
 }
@@ -27,6 +29,7 @@ static int dir_fid(struct inode *dir, u32 *fid)
 static void dir_changed(struct inode *dir, int subdirs)
 {
     gofer_listing_drop(gofer_inode_of(dir));
+    gofer_changing(gofer_fs_of(dir->fs));
     inode_touch(dir, ATTR_MTIME | ATTR_CTIME);
     /* Filesystems that don't count (btrfs) say 1. */
     if (subdirs && atomic_load(&dir->nlink) >= 2)
@@ -194,6 +197,7 @@ static int remove_name(struct inode *dir, struct dentry *d, u32 flags)
 
     if (rc == 0)
         rc = keep_reachable(inode);
+    gofer_ahead_clear(gofer_fs_of(dir->fs));
     if (rc == 0)
         rc = p9c_unlinkat(client_of(dir), fid, d->name, flags);
     if (rc < 0)
@@ -245,6 +249,7 @@ static int dir_rename(struct inode *olddir, struct dentry *oldd, struct inode *n
         rc = keep_reachable(victim);
     if (rc < 0)
         return rc;
+    gofer_ahead_clear(gfs);
     /* Nobody may name a file by its place while it moves. */
     rwlock_wrlock(&gfs->place_lock);
     rc = p9c_rename(gfs->client, oldfid, oldd->name, newfid, newd->name, flags);

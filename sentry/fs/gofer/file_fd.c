@@ -116,7 +116,6 @@ static int request_fd(struct gofer_file *gf, u32 flags)
     struct gofer_fs *gfs = fs_of(gf);
     struct p9_names names;
     struct p9c_opened op;
-    struct linux_stat st;
     u32 fid;
     int rc = gofer_place_begin(&gf->gi, &fid, &names);
 
@@ -128,14 +127,19 @@ static int request_fd(struct gofer_file *gf, u32 flags)
         return rc;
     if (op.hostfd < 0)
         return p9c_garbage(gfs->client, "an open file without a descriptor");
-    rc = host_fstat(op.hostfd, &st);
+    return gofer_fd_check(gfs, op.hostfd);
+}
+
+int gofer_fd_check(struct gofer_fs *gfs, int fd)
+{
+    struct linux_stat st;
+    int rc = host_fstat(fd, &st);
+
     if (rc == 0 && !LINUX_S_ISREG(st.st_mode))
         rc = p9c_garbage(gfs->client, "a descriptor of something that is no file");
-    if (rc < 0) {
-        host_close(op.hostfd);
-        return rc;
-    }
-    return op.hostfd;
+    if (rc < 0)
+        host_close(fd);
+    return rc < 0 ? rc : fd;
 }
 
 /* Keeps fd unless another thread was faster. */
@@ -164,6 +168,8 @@ int gofer_file_open(struct gofer_file *gf, bool read, bool write)
     gf->opens++;
     idle_remove_locked(gfs, gf);
     mutex_unlock(&gfs->fd_lock);
+    if (write)
+        gofer_changing(gfs);
     if (write && gofer_file_write_fd(gf) < 0) {
         bool reads = true;
 
@@ -177,7 +183,9 @@ int gofer_file_open(struct gofer_file *gf, bool read, bool write)
         install_fd(gf, &gf->rw, fd, reads);
     }
     if (read && gofer_file_read_fd(gf) < 0) {
-        fd = request_fd(gf, LINUX_O_RDONLY);
+        fd = gofer_ahead_open(gf);
+        if (fd == -EAGAIN)
+            fd = request_fd(gf, LINUX_O_RDONLY);
         if (fd < 0)
             goto fail;
         install_fd(gf, &gf->ro, fd, true);
@@ -194,6 +202,9 @@ void gofer_file_close(struct gofer_file *gf)
     bool gone = atomic_load(&gf->gi.inode.nlink) == 0, trim;
     int fds[2] = {-1, -1};
 
+    /* Was written, maybe: the server knows by now. */
+    if (gofer_file_write_fd(gf) >= 0)
+        gofer_changing(gfs);
     mutex_lock(&gfs->fd_lock);
     BUG_ON(gf->opens == 0);
     /* The data of a file without a name is given up with its last user. */

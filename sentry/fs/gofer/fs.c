@@ -72,6 +72,7 @@ static void fs_destroy(struct filesystem *fs)
 {
     struct gofer_fs *gfs = gofer_fs_of(fs);
 
+    gofer_ahead_clear(gfs);
     p9c_close(gfs->client);
     rwlock_destroy(&gfs->place_lock);
     kcache_free(gofer_fs, gfs);
@@ -107,6 +108,12 @@ static void gofer_fs_init(struct gofer_fs *gfs, struct p9_client *client)
         list_init(&gfs->table[i]);
     list_init(&gfs->idle);
     list_init(&gfs->listings);
+    for (u32 i = 0; i < GOFER_AHEAD_BUCKETS; i++)
+        list_init(&gfs->ahead[i]);
+    list_init(&gfs->ahead_fifo);
+    for (u32 i = 0; i < GOFER_AHEAD_FDS; i++)
+        gfs->ahead_fds[i].fd = -1;
+    atomic_init(&gfs->attrs_credit, GOFER_ATTRS_CREDIT);
 }
 
 static int make_root(struct gofer_fs *gfs, struct dentry **root)

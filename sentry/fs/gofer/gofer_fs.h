@@ -18,11 +18,15 @@
 #include "sentry/mm/mm.h"
 #include "sentry/vfs/vfs.h"
 
-#define GOFER_TABLE_SIZE 2048u
+#define GOFER_TABLE_SIZE 4096u
 #define GOFER_DENTRIES_MAX 4096u
 #define GOFER_IDLE_FDS_MAX 128u            /* files whose host descriptors stay open unused */
 #define GOFER_LISTING_BYTES_MAX (1u << 20) /* of cached listings */
-#define GOFER_PREFETCH_MAX 1024u           /* entries of a listing that become dentries */
+#define GOFER_AHEAD_BYTES_MAX (1u << 20)   /* of listings that nobody has asked for yet */
+#define GOFER_AHEAD_BUCKETS 256u
+#define GOFER_AHEAD_FDS 64u      /* descriptors that nobody has asked for yet */
+#define GOFER_ATTRS_CREDIT 8u    /* listings with attributes that may go unused in a row */
+#define GOFER_PREFETCH_MAX 1024u /* entries of a listing that become dentries */
 #define GOFER_DEVS_MAX 16u
 #define GOFER_MISSES_WITHOUT_FID 4u
 
@@ -33,7 +37,34 @@ enum gofer_interop {
     GOFER_EXCLUSIVE,
 };
 
-struct gofer_listing;
+/* What is in a directory: entries as they came (p9_get_listent), and where each begins. */
+struct gofer_listing {
+    struct ref refs;
+    struct gofer_inode *cached_in; /* listing_lock */
+    struct list_head ahead_node;   /* listing_lock: in its bucket of fs.ahead */
+    struct list_head fifo_node;    /* listing_lock */
+    u64 dev, ino;                  /* of the directory; immutable, as what follows */
+    u64 gen;                       /* fs.gen before it was read */
+    u64 ino_bits;                  /* gofer_ino() of this device for number 0 */
+    bool attrs;                    /* of all entries, not of directories only */
+    u32 n, n_max;
+    u32 *offsets; /* of entries in text; kmalloc'ed */
+    u8 *text;     /* kmalloc'ed */
+    size_t len, text_max;
+    u32 next;   /* where the next name is looked for first; dir_lock */
+    u32 misses; /* names without attributes that were asked for; dir_lock */
+    u32 *index; /* hash table of entry numbers + 1; NULL = not made yet; dir_lock */
+    u32 index_mask;
+    atomic_uint dir_next;  /* the entry after the last directory that was listed by request */
+    atomic_uint dir_end;   /* the entry after the last one that was asked for with it */
+    atomic_uint open_next; /* the entry after the last file that was opened by request */
+};
+
+/* A descriptor that came with others. */
+struct gofer_ahead_fd {
+    u64 dev, ino;
+    int fd;
+};
 
 struct gofer_fs {
     struct filesystem fs;
@@ -50,6 +81,20 @@ struct gofer_fs {
     struct mutex listing_lock; /* rank LEAF; listing and listing_node of every directory */
     struct list_head listings; /* gofer_inode.listing_node, oldest first */
     size_t listing_bytes;
+    /* Anything that changes attributes or names counts twice, before and after: what was read
+     * between two equal values is true as long as the value stays. */
+    atomic_ullong gen;
+    struct list_head ahead[GOFER_AHEAD_BUCKETS];      /* listings by identity; listing_lock */
+    struct list_head ahead_fifo;                      /* oldest first; listing_lock */
+    size_t ahead_bytes;                               /* listing_lock */
+    struct gofer_ahead_fd ahead_fds[GOFER_AHEAD_FDS]; /* a ring; fd_lock */
+    u32 ahead_fd_next;                                /* fd_lock */
+    atomic_uint ahead_nfds;                           /* changed under fd_lock */
+    /* Guesses, all of them; a wrong one costs time. */
+    atomic_uint attrs_credit; /* listings come with attributes while it lasts */
+    atomic_uint list_streak;  /* directories listed after their parents, in a row */
+    atomic_uint open_streak;  /* files opened in the order of their listing, in a row */
+    atomic_ullong fetch_gen;  /* gen at the last listing */
 };
 
 struct gofer_inode {
@@ -137,12 +182,60 @@ int gofer_inode_readdir(struct gofer_inode *gi, u64 *next,
 int gofer_inode_fid_get(struct gofer_inode *gi, u32 *fid);
 void gofer_inode_fid_put(struct gofer_inode *gi, u32 fid);
 
+/* Around everything that changes names or attributes. */
+static inline void gofer_changing(struct gofer_fs *gfs)
+{
+    atomic_fetch_add(&gfs->gen, 1);
+}
+
+/* --- listing.c --- */
+struct gofer_listing *gofer_listing_new(struct gofer_fs *gfs, u64 dev, u64 ino, u64 gen);
+void gofer_listing_put(struct gofer_listing *l); /* may be NULL */
+/* Adds one entry; entries: adds count well-formed ones. -ENOMEM. */
+int gofer_listing_add(struct gofer_listing *l, const struct p9_listent *e);
+int gofer_listing_add_all(struct gofer_listing *l, u32 count, const u8 *entries, size_t len);
+void gofer_listing_entry(const struct gofer_listing *l, u32 i, struct p9_listent *e);
+/* Less of it, faster. */
+struct gofer_name {
+    const char *name; /* not NUL-terminated */
+    size_t len;
+    u64 dev, ino;
+    u8 type; /* DT_* */
+};
+void gofer_listing_name(const struct gofer_listing *l, u32 i, struct gofer_name *out);
+bool gofer_listing_is(const struct gofer_listing *l, u32 i, const char *name, size_t len);
+/* Number of the entry of that name, or -1. dir_lock is held. */
+s64 gofer_listing_find(struct gofer_listing *l, const char *name, size_t len);
+/* The directory's listing, referenced, or NULL. */
+struct gofer_listing *gofer_listing_cached(struct gofer_inode *dir);
+/* Keeps l for the next who asks, unless it is too large: false. dir_lock is held. */
+bool gofer_listing_cache(struct gofer_inode *dir, struct gofer_listing *l);
+size_t gofer_listing_bytes(const struct gofer_listing *l);
+/* The content of dir changed; dir_lock is held. */
+void gofer_listing_drop(struct gofer_inode *dir);
+
+/* --- ahead.c: what is going to be asked for --- */
+/* The listing of dir, with those of its neighbours when a tree is being walked. must: with attributes.
+ * -EAGAIN: not this way. dir_lock is held. */
+int gofer_ahead_list(struct gofer_inode *dir, bool must, struct gofer_listing **out);
+/* One that came with an earlier one, or NULL. dir_lock is held. */
+struct gofer_listing *gofer_ahead_take(struct gofer_inode *dir);
+/* Caches dir's listing if it is small. dir_lock is held. */
+bool gofer_ahead_list_small(struct gofer_inode *dir);
+/* Takes fd over, which reads the file with these attributes. */
+void gofer_ahead_keep_fd(struct gofer_fs *gfs, const struct p9_attr *a, int fd);
+/* A descriptor for reading. -EAGAIN: not this way. */
+int gofer_ahead_open(struct gofer_file *gf);
+/* Closes descriptors and forgets listings. */
+void gofer_ahead_clear(struct gofer_fs *gfs);
+
 /* --- dir.c, lookup.c, readdir.c --- */
 extern const struct inode_ops g_gofer_dir_ops;
 extern const struct file_ops g_gofer_dir_fops;
 int gofer_lookup(struct inode *dir, struct dentry *d);
-/* The content of dir changed; dir_lock is held. */
-void gofer_listing_drop(struct gofer_inode *dir);
+/* dir's listing, from the cache or the server. dir_lock is held. attrs: of all entries. */
+int gofer_listing_get(struct gofer_inode *dir, struct dentry *d, bool attrs,
+                      struct gofer_listing **out);
 
 /* --- attr.c --- */
 int gofer_getattr(struct inode *inode, struct linux_stat *st);
@@ -162,6 +255,8 @@ void gofer_file_fini(struct gofer_file *gf);
 /* Descriptors for reading and/or writing; counted until gofer_file_close. */
 int gofer_file_open(struct gofer_file *gf, bool read, bool write);
 void gofer_file_close(struct gofer_file *gf);
+/* fd, if it is a regular file's; else it is closed: -errno. */
+int gofer_fd_check(struct gofer_fs *gfs, int fd);
 /* A file that was just created, with its descriptor (O_RDWR, taken over). */
 void gofer_file_created(struct gofer_file *gf, int fd);
 /* Descriptor to read, write from; -1 = none. Stable while the file is open. */

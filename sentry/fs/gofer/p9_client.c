@@ -74,6 +74,7 @@ static struct p9c_slot *slot_get(struct p9_client *c, size_t size, bool block)
         c->free_slots = s->next_free;
         s->sent = s->done = false;
         s->fd = -1;
+        s->nmore = 0;
     }
     mutex_unlock(&c->lock);
     if (s && !slot_fit(s, MAX(size, (size_t)TX_SIZE))) {
@@ -98,6 +99,8 @@ void p9c_slot_put(struct p9_client *c, struct p9c_slot *s)
     if (s->fd >= 0)
         host_close(s->fd);
     s->fd = -1;
+    while (s->nmore > 0)
+        host_close(s->more_fds[--s->nmore]);
     mutex_lock(&c->lock);
     s->sent = false;
     s->next_free = c->free_slots;
@@ -107,6 +110,31 @@ void p9c_slot_put(struct p9_client *c, struct p9c_slot *s)
 }
 
 /* --- receiving: the thread that set c->receiving --- */
+
+/* As host_recv_fds; does not sleep at once while answers come fast. */
+static ssize_t recv_soon(struct p9_client *c, void *buf, size_t size, int *fds, size_t *nfds)
+{
+    struct spin *s = &c->spin;
+    size_t room = *nfds;
+    u64 now = host_now_mono();
+    ssize_t n;
+
+    if (spin_begin(s, now)) {
+        do {
+            *nfds = room;
+            n = host_recv_fds(c->sock, buf, size, fds, nfds, LINUX_MSG_DONTWAIT);
+            now = host_now_mono();
+        } while (n == -EAGAIN && spin_more(s, now));
+        if (n != -EAGAIN) {
+            spin_end(s, now, true);
+            return n;
+        }
+    }
+    *nfds = room;
+    n = host_recv_fds(c->sock, buf, size, fds, nfds, 0);
+    spin_end(s, host_now_mono(), false);
+    return n;
+}
 
 /* At least want bytes in the stage, or a reason why not. */
 static const char *stage_fill(struct p9_client *c, size_t want)
@@ -118,8 +146,8 @@ static const char *stage_fill(struct p9_client *c, size_t want)
     c->stage_pos = 0;
     while (c->stage_len < want) {
         size_t nfds = P9C_FDS_MAX - c->nfds;
-        ssize_t n = host_recv_fds(c->sock, c->stage + c->stage_len, STAGE_SIZE - c->stage_len,
-                                  c->fds + c->nfds, &nfds, 0);
+        ssize_t n = recv_soon(c, c->stage + c->stage_len, STAGE_SIZE - c->stage_len,
+                              c->fds + c->nfds, &nfds);
 
         if (n == -EINTR)
             continue;
@@ -194,10 +222,17 @@ static const char *receive_one(struct p9_client *c)
         c->stage_pos += n;
         got += n;
     }
-    if ((h.type == P9_RXOPEN || h.type == P9_RXCREATE) && body > 0 && s->rx[0]) {
+    if ((h.type == P9_RXOPEN || h.type == P9_RXCREATE || h.type == P9_RXWALK) && body > 0 &&
+        s->rx[0]) {
         s->fd = take_fd(c);
         if (s->fd < 0)
             return "answer without its descriptor";
+    }
+    if (h.type == P9_RXOPENV && body > 0) {
+        if (s->rx[0] > P9_OPENV_MAX || s->rx[0] > c->nfds)
+            return "answer without its descriptors";
+        while (s->nmore < s->rx[0])
+            s->more_fds[s->nmore++] = take_fd(c);
     }
     p9_reader_init(&s->in, s->rx, body);
     s->type = h.type;
@@ -374,6 +409,7 @@ int p9c_open(int sock, struct p9_client **out)
 
     if (!c)
         return -ENOMEM;
+    c->spin.limit = P9C_SPIN_NS;
     c->sock = sock;
     c->msize = P9_MSIZE_MAX; /* until the version is known */
     c->next_fid = P9C_ROOT_FID + 1;

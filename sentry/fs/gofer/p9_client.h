@@ -13,14 +13,16 @@
 
 #include "cvisor/lock.h"
 #include "cvisor/p9.h"
+#include "cvisor/spin.h"
 
 #include <stdatomic.h>
 
 #define P9C_SLOTS 32u
 #define P9C_ROOT_FID 0u
-#define P9C_FDS_MAX 16u
+#define P9C_FDS_MAX 80u /* of two answers, at least */
 #define P9C_CLUNK_BATCH 16u
 #define P9C_FREE_FIDS 1024u
+#define P9C_SPIN_NS 20000u
 
 struct linux_statfs;
 
@@ -32,6 +34,8 @@ struct p9c_slot {
     struct p9_reader in;        /* over rx */
     u8 type;                    /* of the answer */
     int fd;                     /* that came with it, or -1 */
+    int more_fds[P9_OPENV_MAX]; /* several */
+    u32 nmore;
     bool sent, waiting, done;   /* client->lock */
     struct cond cond;           /* done, dead, or the receiver's place is free */
     struct p9c_slot *next_free; /* client->lock */
@@ -48,6 +52,7 @@ struct p9_client {
     bool receiving; /* lock: some thread reads the socket and owns what follows */
     u8 *stage;
     size_t stage_pos, stage_len;
+    struct spin spin;     /* receiver */
     int fds[P9C_FDS_MAX]; /* received and not yet claimed by an answer, in order */
     size_t nfds;
     atomic_bool dead;             /* set under lock */
@@ -71,12 +76,16 @@ bool p9c_names_add(struct p9_names *n, const char *name, size_t len);
 struct p9c_walk {
     struct p9_names names; /* in: no names = the fid itself */
     bool self;             /* in: attributes of the fid first */
-    u32 newfid;            /* in: bound when everything was walked; P9_NOFID = none */
+    /* in: follow a link to a neighbour (one more attrs then); open a regular file. Not with newfid. */
+    bool follow, open;
+    u32 newfid; /* in: bound when everything was walked; P9_NOFID = none */
     /* out: room for names.n of them (+ 1 with self), n are filled; NULL = not wanted */
     struct p9_attr *attrs;
     u16 n;
-    int err;      /* out: 0, or -errno of the first component that was not walked */
-    char *target; /* out: kmalloc'ed, when the last one walked is a symbolic link, else NULL */
+    int err;       /* out: 0, or -errno of the first component that was not walked */
+    bool followed; /* out: attrs[n] is where the link leads */
+    int hostfd;    /* out: the caller's, or -1 */
+    char *target;  /* out: kmalloc'ed, when the last one walked is a symbolic link, else NULL */
     /* in: a request that is sent right behind this one, before its answer; NULL = none. The server
      * takes requests in order, so it may use newfid. */
     struct p9c_slot *behind;
@@ -115,6 +124,24 @@ int p9c_readdir_end(struct p9_client *c, struct p9c_slot *s, bool sent, u64 *nex
 ssize_t p9c_getxattr(struct p9_client *c, u32 fid, const char *name, void *buf, size_t n);
 int p9c_setxattr(struct p9_client *c, u32 fid, const char *name, const void *value, size_t n,
                  u32 flags, bool remove);
+
+/* --- p9_batch.c --- */
+/*
+ * Listings of the directory at names below fid, or of children in it (flags: P9_XLIST_*). fn is called for
+ * each directory with its d->count entries, which are well-formed (p9_get_listent); its -errno ends
+ * the call. -EOPNOTSUPP: the server doesn't know how.
+ */
+int p9c_list(struct p9_client *c, u32 fid, u32 flags, u32 count, u64 offset,
+             const struct p9_names *names, const struct p9_names *children,
+             int (*fn)(void *arg, const struct p9_listdir *d, const u8 *entries, size_t len),
+             void *arg);
+/* Opens children for reading; opened and fds have room for P9_OPENV_MAX. fds[i] is -1 where opened[i].err
+ * says why. */
+int p9c_openv(struct p9_client *c, u32 fid, const struct p9_names *names,
+              const struct p9_names *children, struct p9_opened *opened, int *fds);
+/* Attributes are used without further checks: what is impossible ends here. */
+bool p9c_attr_sane(const struct p9_attr *a);
+size_t p9c_names_size(const struct p9_names *n);
 
 /* --- fids --- */
 u32 p9c_fid_alloc(struct p9_client *c);

@@ -35,7 +35,7 @@ bool p9c_names_add(struct p9_names *n, const char *name, size_t len)
     return true;
 }
 
-static size_t names_size(const struct p9_names *n)
+size_t p9c_names_size(const struct p9_names *n)
 {
     size_t size = 64;
 
@@ -44,8 +44,7 @@ static size_t names_size(const struct p9_names *n)
     return size;
 }
 
-/* Attributes are used without further checks, so what is impossible ends here. */
-static bool attr_sane(const struct p9_attr *a)
+bool p9c_attr_sane(const struct p9_attr *a)
 {
     switch (a->mode & LINUX_S_IFMT) {
     case LINUX_S_IFREG:
@@ -70,37 +69,44 @@ static char *str_dup(const struct p9_str *s)
 
 static int walk_decode(struct p9_client *c, struct p9c_slot *s, struct p9c_walk *w)
 {
+    u16 max = w->names.n + (w->self ? 1 : 0);
+    bool hostfd = p9_get_u8(&s->in);
     struct p9_str target;
     u32 err = p9_get_u32(&s->in);
     u16 n = p9_get_u16(&s->in);
 
-    if (s->in.bad || err >= 512 || n > w->names.n + (w->self ? 1 : 0))
+    if (s->in.bad || err >= 512 || n > max + (w->follow ? 1 : 0) || (hostfd && (err || !n)))
         return p9c_garbage(c, "malformed rxwalk");
     for (u16 i = 0; i < n; i++) {
         struct p9_attr unused, *a = w->attrs ? &w->attrs[i] : &unused;
 
         p9_get_attr(&s->in, a);
-        if (s->in.bad || !attr_sane(a))
+        if (s->in.bad || !p9c_attr_sane(a))
             return p9c_garbage(c, "malformed rxwalk");
     }
     p9_get_str(&s->in, &target);
     if (s->in.bad || s->in.pos != s->in.len || target.len > P9_TARGET_MAX)
         return p9c_garbage(c, "malformed rxwalk");
-    w->n = n;
+    w->followed = n > max;
+    w->n = MIN(n, max);
     w->err = -(int)err;
-    if (err == 0 && n != w->names.n + (w->self ? 1 : 0))
+    if (w->n != max ? err == 0 : w->followed && (err != 0 || target.len == 0))
         return p9c_garbage(c, "rxwalk is short without an error");
     if (target.len > 0) {
         w->target = str_dup(&target);
         if (!w->target)
             return -ENOMEM;
     }
+    if (w->open) {
+        w->hostfd = s->fd;
+        s->fd = -1;
+    }
     return 0;
 }
 
 int p9c_walk(struct p9_client *c, u32 fid, struct p9c_walk *w)
 {
-    struct p9c_slot *s = p9c_slot_get(c, names_size(&w->names));
+    struct p9c_slot *s = p9c_slot_get(c, p9c_names_size(&w->names));
     u32 bound;
     int rc;
 
@@ -108,12 +114,15 @@ int p9c_walk(struct p9_client *c, u32 fid, struct p9c_walk *w)
     w->err = 0;
     w->target = NULL;
     w->behind_sent = false;
+    w->followed = false;
+    w->hostfd = -1;
     if (!s)
         return -EIO;
     p9_begin(&s->out, P9_TXWALK, s->tag);
     p9_put_u32(&s->out, fid);
     p9_put_u32(&s->out, w->newfid);
-    p9_put_u32(&s->out, w->self ? P9_XWALK_SELF : 0);
+    p9_put_u32(&s->out, (w->self ? P9_XWALK_SELF : 0) | (w->follow ? P9_XWALK_FOLLOW : 0) |
+                            (w->open ? P9_XWALK_OPEN : 0));
     p9_put_u16(&s->out, w->names.n);
     for (u16 i = 0; i < w->names.n; i++)
         p9_put_str(&s->out, &w->names.v[i]);
@@ -138,7 +147,7 @@ static int opened_decode(struct p9_client *c, struct p9c_slot *s, struct p9c_ope
 {
     struct p9_rxopen m; /* the answer to xcreate has the same form */
 
-    if (!p9_get_rxopen(&s->in, &m) || !attr_sane(&m.attr))
+    if (!p9_get_rxopen(&s->in, &m) || !p9c_attr_sane(&m.attr))
         return p9c_garbage(c, "malformed rxopen");
     out->attr = m.attr;
     out->hostfd = s->fd;
@@ -149,7 +158,7 @@ static int opened_decode(struct p9_client *c, struct p9c_slot *s, struct p9c_ope
 int p9c_xopen(struct p9_client *c, u32 fid, const struct p9_names *names, u32 newfid, u32 flags,
               struct p9c_opened *out)
 {
-    struct p9c_slot *s = p9c_slot_get(c, names_size(names));
+    struct p9c_slot *s = p9c_slot_get(c, p9c_names_size(names));
     int rc;
 
     if (!s)
@@ -204,7 +213,7 @@ int p9c_make(struct p9_client *c, u32 dfid, const char *name, u32 mode, u32 uid,
     struct p9_rxmake r;
     int rc = RPC(c, NAME_SIZE + t.target.len, txmake, TXMAKE, &t, rxmake, RXMAKE, &r);
 
-    if (rc == 0 && !attr_sane(&r.attr))
+    if (rc == 0 && !p9c_attr_sane(&r.attr))
         rc = p9c_garbage(c, "malformed rxmake");
     if (rc == 0)
         *attr = r.attr;
@@ -348,7 +357,7 @@ int p9c_readdir_end(struct p9_client *c, struct p9c_slot *s, bool sent, u64 *nex
     if (rc == 0) {
         p9_reader_init(&in, r.data.p, r.data.len);
         while (rc >= 0 && p9_get_dirent(&in, &d, true)) {
-            if (!p9_name_valid(&d.name) || !attr_sane(&d.attr)) {
+            if (!p9_name_valid(&d.name) || !p9c_attr_sane(&d.attr)) {
                 in.bad = true;
                 break;
             }

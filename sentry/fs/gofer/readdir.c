@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gofer: listings. A directory is read whole, with attributes, so that what is looked at next is
- * cached. An open directory keeps its listing until it is rewound; a directory keeps the last one until
- * it changes, within a bound for the filesystem.
+ * gofer: open directories, and where their listings come from. A directory is read whole. It comes with
+ * the attributes of its entries while those prove useful (attrs_credit), with those of directories always.
+ * An open directory keeps its listing until it is rewound.
  */
 #include "sentry/fs/gofer/gofer_fs.h"
 
@@ -11,119 +11,61 @@
 #include <errno.h>
 #include <string.h>
 
-struct gofer_listing {
-    struct ref refs;
-    struct gofer_inode *cached_in; /* listing_lock */
-    u32 n, n_max;
-    u32 *offsets; /* of entries in text; kmalloc'ed */
-    u8 *text;     /* entries: ino[8] type[1] len[1] name; kmalloc'ed */
-    size_t len, text_max;
-};
-
-KCACHE(gofer_listing);
-
-#define ENTRY_HEAD 10u
-#define LISTING_BYTES_ABSOLUTE_MAX (KMALLOC_MAX / 2)
-
-static void listing_put(struct gofer_listing *l)
-{
-    if (!l || !ref_put(&l->refs))
-        return;
-    kfree(l->offsets);
-    kfree(l->text);
-    kcache_free(gofer_listing, l);
-}
-
-static size_t listing_bytes(const struct gofer_listing *l)
-{
-    return sizeof(*l) + l->n_max * sizeof(u32) + l->text_max;
-}
-
-static bool grow(void **p, size_t need, size_t elem, size_t *max)
-{
-    size_t n = MAX(*max * 2, (size_t)1024 / elem);
-    void *q;
-
-    if (need <= *max)
-        return true;
-    n = MAX(n, need);
-    if (n * elem > LISTING_BYTES_ABSOLUTE_MAX)
-        return false;
-    q = krealloc(*p, n * elem);
-    if (!q)
-        return false;
-    *p = q;
-    *max = n;
-    return true;
-}
-
-/* --- fetching --- */
-
-struct fetch {
-    struct gofer_fs *gfs;
-    struct gofer_listing *l;
-    struct p9_attr *attrs; /* of the first GOFER_PREFETCH_MAX entries; NULL = not wanted */
-};
+/* --- one directory, message by message --- */
 
 static int fetch_entry(void *arg, const struct p9_dirent *d)
 {
-    struct fetch *f = arg;
-    struct gofer_listing *l = f->l;
-    u64 ino = gofer_ino(f->gfs, d->attr.dev, d->attr.qid.path);
-    size_t n_max = l->n_max;
-    u8 *p;
+    struct p9_listent e = {.type = d->type, .plus = true, .name = d->name, .attr = d->attr};
 
-    if (!grow((void **)&l->offsets, l->n + 1, sizeof(u32), &n_max))
+    return gofer_listing_add(arg, &e);
+}
+
+static int fetch_all(struct gofer_inode *dir, struct gofer_listing **out)
+{
+    struct gofer_fs *gfs = gofer_inode_fs(dir);
+    struct gofer_listing *l = gofer_listing_new(gfs, dir->host_dev, dir->host_ino,
+                                                atomic_load(&gfs->gen));
+    u64 offset = 0;
+    int rc;
+
+    if (!l)
         return -ENOMEM;
-    l->n_max = (u32)n_max;
-    if (!grow((void **)&l->text, l->len + ENTRY_HEAD + d->name.len, 1, &l->text_max))
-        return -ENOMEM;
-    p = l->text + l->len;
-    memcpy(p, &ino, sizeof(ino));
-    p[8] = (u8)((d->attr.mode >> 12) & 15); /* DT_* */
-    p[9] = (u8)d->name.len;
-    memcpy(p + ENTRY_HEAD, d->name.s, d->name.len);
-    if (f->attrs && l->n < GOFER_PREFETCH_MAX)
-        f->attrs[l->n] = d->attr;
-    l->offsets[l->n++] = (u32)l->len;
-    l->len += ENTRY_HEAD + d->name.len;
+    do
+        rc = gofer_inode_readdir(dir, &offset, fetch_entry, l);
+    while (rc > 0);
+    if (rc < 0) {
+        gofer_listing_put(l);
+        return rc;
+    }
+    *out = l;
     return 0;
 }
 
-static void entry_get(const struct gofer_listing *l, u32 i, u64 *ino, u8 *type, const char **name,
-                      size_t *len)
+/*
+ * Entries become cached dentries, before something changes and the listing's attributes are not to be
+ * trusted any more. dir_lock is held since before the request.
+ */
+static void fill_dentries(struct gofer_fs *gfs, struct dentry *dir, const struct gofer_listing *l)
 {
-    const u8 *p = l->text + l->offsets[i];
-
-    memcpy(ino, p, sizeof(*ino));
-    *type = p[8];
-    *len = p[9];
-    *name = (const char *)p + ENTRY_HEAD;
-}
-
-/* Entries become cached dentries. dir_lock is held since before the request. */
-static void prefetch(struct dentry *dir, const struct fetch *f)
-{
-    u32 n = MIN(f->l->n, GOFER_PREFETCH_MAX);
+    u32 n = MIN(l->n, GOFER_PREFETCH_MAX);
 
     for (u32 i = 0; i < n; i++) {
         struct gofer_inode *gi;
+        struct p9_listent e;
         struct dentry *d;
-        const char *name;
-        size_t len;
-        u64 ino;
-        u8 type;
 
-        entry_get(f->l, i, &ino, &type, &name, &len);
-        d = dentry_find(dir, name, len);
+        gofer_listing_entry(l, i, &e);
+        if (!e.plus)
+            continue;
+        d = dentry_find(dir, e.name.s, e.name.len);
         if (d) {
             dentry_put(d);
             continue;
         }
-        gi = gofer_inode_get(f->gfs, &f->attrs[i], gofer_inode_of(dentry_inode(dir)), name, len);
+        gi = gofer_inode_get(gfs, &e.attr, gofer_inode_of(dentry_inode(dir)), e.name.s, e.name.len);
         if (!gi)
             return;
-        d = dentry_alloc(dir->fs, dir, name, len);
+        d = dentry_alloc(dir->fs, dir, e.name.s, e.name.len);
         if (!d) {
             inode_put(&gi->inode);
             return;
@@ -134,115 +76,52 @@ static void prefetch(struct dentry *dir, const struct fetch *f)
     }
 }
 
-/* Reads all of the directory. dir_lock is held. */
-static int listing_fetch(struct dentry *dir, struct gofer_listing **out)
+int gofer_listing_get(struct gofer_inode *dir, struct dentry *d, bool attrs,
+                      struct gofer_listing **out)
 {
-    struct gofer_inode *gi = gofer_inode_of(dentry_inode(dir));
-    struct fetch f = {.gfs = gofer_inode_fs(gi), .l = kcache_alloc(gofer_listing)};
-    u64 offset = 0;
+    struct gofer_fs *gfs = gofer_inode_fs(dir);
+    struct gofer_listing *l = attrs ? NULL : gofer_listing_cached(dir);
+    u64 gen = atomic_load(&gfs->gen);
+    bool kept, changes;
     int rc;
 
-    if (!f.l)
-        return -ENOMEM;
-    ref_init(&f.l->refs);
-    f.attrs = kmalloc(GOFER_PREFETCH_MAX * sizeof(*f.attrs)); /* NULL: no prefetch */
-    do
-        rc = gofer_inode_readdir(gi, &offset, fetch_entry, &f);
-    while (rc > 0);
-    if (rc == 0 && f.attrs)
-        prefetch(dir, &f);
-    kfree(f.attrs);
-    if (rc < 0) {
-        listing_put(f.l);
-        return rc;
-    }
-    *out = f.l;
-    return 0;
-}
-
-/* --- the cache --- */
-
-static void uncache_locked(struct gofer_fs *gfs, struct gofer_listing *l)
-{
-    gfs->listing_bytes -= listing_bytes(l);
-    list_del(&l->cached_in->listing_node);
-    l->cached_in->listing = NULL;
-    l->cached_in = NULL;
-}
-
-void gofer_listing_drop(struct gofer_inode *dir)
-{
-    struct gofer_fs *gfs = gofer_inode_fs(dir);
-    struct gofer_listing *l;
-
-    mutex_lock(&gfs->listing_lock);
-    l = dir->listing;
-    if (l)
-        uncache_locked(gfs, l);
-    mutex_unlock(&gfs->listing_lock);
-    listing_put(l);
-}
-
-static struct gofer_listing *cached_listing(struct gofer_inode *dir)
-{
-    struct gofer_fs *gfs = gofer_inode_fs(dir);
-    struct gofer_listing *l;
-
-    mutex_lock(&gfs->listing_lock);
-    l = dir->listing;
     if (l) {
-        ref_get(&l->refs);
-        list_move_tail(&dir->listing_node, &gfs->listings);
+        *out = l;
+        return 0;
     }
-    mutex_unlock(&gfs->listing_lock);
-    return l;
-}
-
-/* Keeps l for the next who opens dir. dir_lock is held. */
-static void cache_listing(struct gofer_inode *dir, struct gofer_listing *l)
-{
-    struct gofer_fs *gfs = gofer_inode_fs(dir);
-    struct gofer_listing *old;
-
-    if (listing_bytes(l) > GOFER_LISTING_BYTES_MAX / 4)
-        return;
-    gofer_listing_drop(dir);
-    for (;;) {
-        mutex_lock(&gfs->listing_lock);
-        if (gfs->listing_bytes + listing_bytes(l) <= GOFER_LISTING_BYTES_MAX)
-            break;
-        old = list_first_entry(&gfs->listings, struct gofer_inode, listing_node)->listing;
-        uncache_locked(gfs, old);
-        mutex_unlock(&gfs->listing_lock);
-        listing_put(old);
+    l = gofer_ahead_take(dir);
+    if (l && attrs && !l->attrs) {
+        gofer_listing_put(l);
+        l = NULL;
     }
-    ref_get(&l->refs);
-    l->cached_in = dir;
-    dir->listing = l;
-    list_add_tail(&dir->listing_node, &gfs->listings);
-    gfs->listing_bytes += listing_bytes(l);
-    mutex_unlock(&gfs->listing_lock);
+    if (!l) {
+        rc = gofer_ahead_list(dir, attrs, &l);
+        if (rc == -EAGAIN)
+            rc = fetch_all(dir, &l);
+        if (rc < 0)
+            return rc;
+    }
+    kept = gofer_listing_cache(dir, l);
+    changes = atomic_exchange_explicit(&gfs->fetch_gen, gen, memory_order_relaxed) != gen;
+    if (d && l->attrs && (changes || !kept))
+        fill_dentries(gfs, d, l);
+    *out = l;
+    return 0;
 }
 
 /* --- file operations. f->priv: the listing; FILE_POS --- */
 
 static int take_listing(struct file *f)
 {
-    struct gofer_inode *gi = gofer_inode_of(f->inode);
-    struct gofer_listing *l = NULL;
-    int rc = 0;
+    struct gofer_listing *l;
+    int rc;
 
     mutex_lock(&f->inode->dir_lock);
-    l = cached_listing(gi);
-    if (!l) {
-        rc = listing_fetch(f->path.dentry, &l);
-        if (rc == 0)
-            cache_listing(gi, l);
-    }
+    rc = gofer_listing_get(gofer_inode_of(f->inode), f->path.dentry, false, &l);
     mutex_unlock(&f->inode->dir_lock);
     if (rc < 0)
         return rc;
-    listing_put(f->priv);
+    gofer_listing_put(f->priv);
     f->priv = l;
     return 0;
 }
@@ -262,13 +141,15 @@ static int dir_iterate(struct file *f, struct dir_emit *e)
     if (!dir_emit_dots(f, e))
         return 0;
     while (f->pos - 2 < l->n) {
-        const char *name;
-        size_t len;
+        struct gofer_name ent;
         u64 ino;
-        u8 type;
 
-        entry_get(l, (u32)(f->pos - 2), &ino, &type, &name, &len);
-        if (!dir_emit(e, name, len, ino, type, f->pos + 1))
+        gofer_listing_name(l, (u32)(f->pos - 2), &ent);
+        if (ent.dev != l->dev)
+            ino = gofer_ino(gofer_fs_of(f->inode->fs), ent.dev, ent.ino);
+        else
+            ino = ent.ino ^ l->ino_bits;
+        if (!dir_emit(e, ent.name, ent.len, ino, ent.type, f->pos + 1))
             return 0;
         f->pos++;
     }
@@ -277,7 +158,7 @@ static int dir_iterate(struct file *f, struct dir_emit *e)
 
 static void dir_release(struct file *f)
 {
-    listing_put(f->priv);
+    gofer_listing_put(f->priv);
     f->priv = NULL;
 }
 

@@ -82,7 +82,7 @@ Test(p9_codec, round_trip_and_truncation)
     p9_begin(&w, P9_RXWALK, 77);
     p9_put_rxwalk(&w, &in);
     n = p9_end(&w);
-    cr_assert_eq(n, P9_HEADER_SIZE + 4 + 2 + P9_WALK_MAX * P9_ATTR_WIRE_SIZE + 2 + 11);
+    cr_assert_eq(n, P9_HEADER_SIZE + 1 + 4 + 2 + P9_WALK_MAX * P9_ATTR_WIRE_SIZE + 2 + 11);
     cr_assert_eq(p9_header_parse(g_buf).size, n);
     cr_assert_eq(p9_header_parse(g_buf).type, P9_RXWALK);
     cr_assert_eq(p9_header_parse(g_buf).tag, 77);
