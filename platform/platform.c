@@ -20,6 +20,21 @@ const struct platform_ops *const g_platform_backends[] = {
 const struct platform_ops *g_platform;
 struct platform_info g_platform_info;
 
+static const char *init_reason(int err)
+{
+    switch (-err) {
+    case EBUSY:
+        return "a program above runsc listens to its system calls (seccomp), which leaves no room "
+               "for a listener of ours: start runsc outside of it";
+    case EPERM:
+    case EACCES:
+        return "the host does not let it trace processes or load seccomp filters: is runsc itself "
+               "being traced, or confined by a container or kernel.yama.ptrace_scope?";
+    default:
+        return strerror(-err);
+    }
+}
+
 static int try_backend(const struct platform_ops *ops, const struct platform_config *cfg,
                        const struct platform_kernel_ops *kops, char *why, size_t n)
 {
@@ -30,7 +45,7 @@ static int try_backend(const struct platform_ops *ops, const struct platform_con
         return err;
     err = ops->init(cfg, kops, &info);
     if (err < 0) {
-        snprintf(why, n, "the %s platform can't start (error %d)", ops->name, -err);
+        snprintf(why, n, "it can't start (%s)", init_reason(err));
         return err;
     }
     g_platform = ops;
@@ -51,10 +66,9 @@ int platform_select(const struct platform_config *cfg, const struct platform_ker
             continue;
         reason[0] = 0;
         if (try_backend(ops, cfg, kops, reason, sizeof(reason)) == 0) {
-            if (used)
-                log_warn("platform: using %s (%s)", ops->name, why);
-            else
-                log_debug("platform: %s", ops->name);
+            if (!used)
+                why[0] = 0;
+            log_debug("platform: %s", ops->name);
             return 0;
         }
         if (used < n)

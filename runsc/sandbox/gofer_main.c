@@ -14,6 +14,7 @@
 #include "cvisor/log.h"
 #include "runsc/gofer/gofer.h"
 #include "runsc/sandbox/config.h"
+#include "runsc/sandbox/milestone.h"
 #include "runsc/sandbox/privileges.h"
 #include "runsc/sandbox/rootfs.h"
 #include "runsc/sandbox/sandbox.h"
@@ -101,13 +102,13 @@ __noreturn void sandbox_gofer_main(void)
         host_exit_group(RUNSC_EXIT_FAILURE);
     }
     log_init(CONFIG_FD_LOG, c.process.log_format, c.process.log_level, "gofer");
-    sandbox_milestone(c.process.start_ns, "gofer: started");
+    milestone_begin_spawned(c.process.start_ns);
     crash_init();
     exports = pool_calloc(&pool, c.nexports, sizeof(*exports));
     r = gofer_confine(&c, exports, &e);
     if (r < 0)
         gofer_fail(e.msg);
-    sandbox_milestone(c.process.start_ns, "gofer: serving");
+    milestone("trees, empty root, no privileges, filter: serving");
     r = gofer_serve(exports, c.nexports);
     if (r < 0) {
         error_set(&e, r, "the file server cannot go on");

@@ -9,6 +9,7 @@
 #include "cvisor/host_setup.h"
 #include "cvisor/log.h"
 #include "runsc/sandbox/config.h"
+#include "runsc/sandbox/milestone.h"
 #include "runsc/sandbox/spawn.h"
 #include "runsc/sandbox/supervise.h"
 
@@ -18,9 +19,10 @@
 /* The host's user and group "nobody": what the sentry is when runsc is root. */
 #define NOBODY 65534u
 
-#define NAMESPACES                                                                                 \
-    (LINUX_CLONE_NEWPID | LINUX_CLONE_NEWNS | LINUX_CLONE_NEWNET | LINUX_CLONE_NEWIPC |            \
-     LINUX_CLONE_NEWUTS)
+#define NAMESPACES (LINUX_CLONE_NEWPID | LINUX_CLONE_NEWNS)
+/* Empty ones, which both processes can share: a network namespace is what takes longest to make and to
+ * remove. An ordinary user can't, as each process has its own user namespace. */
+#define SHARED_NAMESPACES (LINUX_CLONE_NEWNET | LINUX_CLONE_NEWIPC | LINUX_CLONE_NEWUTS)
 
 /* Everything that is open while a sandbox starts. -1 = not open. */
 struct launch {
@@ -30,6 +32,7 @@ struct launch {
     int null_fd, log_fd, exe_fd;
     int sentry_config, gofer_config;
     int sentry_control[2], gofer_control[2]; /* [0] stays with runsc */
+    int host_ns[3];                          /* runsc's own, while it is in the shared ones */
     int *socks; /* two for each gofer mount: the sentry's, the gofer's */
     size_t nsocks;
 };
@@ -91,6 +94,36 @@ static int launch_open(struct launch *l, struct error *e)
     return r < 0 ? error_set(e, r, "cannot make the sockets of the sandbox") : 0;
 }
 
+/* Runsc goes into the shared namespaces for as long as it takes to spawn the two. */
+static int launch_enter_shared(struct launch *l, struct error *e)
+{
+    static const char *const names[] = {"/proc/self/ns/net", "/proc/self/ns/ipc",
+                                        "/proc/self/ns/uts"};
+    int r = 0;
+
+    if (l->conf->rootless)
+        return 0;
+    for (size_t i = 0; i < ARRAY_SIZE(names) && r >= 0; i++)
+        r = l->host_ns[i] = host_openat(LINUX_AT_FDCWD, names[i], LINUX_O_RDONLY | LINUX_O_CLOEXEC,
+                                        0);
+    if (r >= 0)
+        r = host_unshare(SHARED_NAMESPACES);
+    return r < 0 ? error_set(e, r, "cannot make namespaces for the sandbox") : 0;
+}
+
+static int launch_leave_shared(struct launch *l, struct error *e)
+{
+    int ret = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(l->host_ns); i++) {
+        int r = l->host_ns[i] < 0 ? 0 : host_setns(l->host_ns[i]);
+        if (r < 0)
+            ret = error_set(e, r, "cannot return to the host's namespaces");
+        launch_close(&l->host_ns[i]);
+    }
+    return ret;
+}
+
 static bool mount_is_gofer(const struct sandbox_mount *m)
 {
     return m->boot.type == BOOT_MOUNT_GOFER;
@@ -132,7 +165,8 @@ static int launch_sentry(struct launch *l, struct spawned *out, struct error *e)
         .title = "runsc-sentry",
         .command = "boot",
         .id = plan->id,
-        .namespaces = NAMESPACES | LINUX_CLONE_NEWUSER,
+        .namespaces = NAMESPACES | LINUX_CLONE_NEWUSER |
+                      (l->conf->rootless ? SHARED_NAMESPACES : 0),
         .host_uid = l->conf->rootless ? host_geteuid() : NOBODY,
         .host_gid = l->conf->rootless ? host_getegid() : NOBODY,
         .exe_fd = l->exe_fd,
@@ -175,7 +209,8 @@ static int launch_gofer(struct launch *l, struct spawned *out, struct error *e)
         .title = "runsc-gofer",
         .command = "gofer",
         .id = plan->id,
-        .namespaces = NAMESPACES | (l->conf->rootless ? LINUX_CLONE_NEWUSER : 0),
+        .namespaces = NAMESPACES |
+                      (l->conf->rootless ? LINUX_CLONE_NEWUSER | SHARED_NAMESPACES : 0),
         .host_uid = host_geteuid(),
         .host_gid = host_getegid(),
         .exe_fd = l->exe_fd,
@@ -220,6 +255,7 @@ int sandbox_run(const struct runsc_conf *conf, const struct sandbox_plan *plan, 
         .gofer_config = -1,
         .sentry_control = {-1, -1},
         .gofer_control = {-1, -1},
+        .host_ns = {-1, -1, -1},
     };
     struct supervised s = {
         .sentry = {.pidfd = -1, .report = -1},
@@ -228,6 +264,7 @@ int sandbox_run(const struct runsc_conf *conf, const struct sandbox_plan *plan, 
     };
     int r;
 
+    milestone_begin(conf->start_ns);
     *status = RUNSC_EXIT_FAILURE;
     for (size_t i = 0; i < plan->nmounts; i++)
         l.nsocks += mount_is_gofer(&plan->mounts[i]) ? 2 : 0;
@@ -237,14 +274,20 @@ int sandbox_run(const struct runsc_conf *conf, const struct sandbox_plan *plan, 
     if (r == 0)
         r = supervise_take_signals(&s, e);
     if (r == 0)
+        r = launch_enter_shared(&l, e);
+    if (r == 0) {
+        milestone("host namespaces that both share made");
         r = launch_gofer(&l, &s.gofer, e);
+    }
     if (r == 0)
         r = launch_sentry(&l, &s.sentry, e);
+    int left = launch_leave_shared(&l, e);
+    r = r < 0 ? r : left;
     launch_close_all(&l);
     s.sentry_control = l.sentry_control[0];
     s.gofer_control = l.gofer_control[0];
     if (r == 0) {
-        sandbox_milestone(conf->start_ns, "both processes started");
+        milestone("both processes spawned");
         if (started)
             started(arg, &(struct sandbox_info){s.sentry.pid, s.gofer.pid});
         /* The sandbox has its own copies: a reader of our output sees its end in time. */
@@ -253,6 +296,6 @@ int sandbox_run(const struct runsc_conf *conf, const struct sandbox_plan *plan, 
         r = supervise_run(&s, status, e);
     }
     supervise_end(&s);
-    sandbox_milestone(conf->start_ns, "sandbox ended");
+    milestone("sandbox torn down");
     return r;
 }

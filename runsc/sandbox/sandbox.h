@@ -46,8 +46,4 @@ int sandbox_run(const struct runsc_conf *conf, const struct sandbox_plan *plan, 
 __noreturn void sandbox_sentry_main(void);
 __noreturn void sandbox_gofer_main(void);
 
-/* A line of the boot timeline in the debug log. */
-#define sandbox_milestone(start_ns, what)                                                          \
-    log_debug("boot +%llu us: %s", (unsigned long long)(host_now_mono() - (start_ns)) / 1000, what)
-
 #endif

@@ -14,6 +14,7 @@
 #include "cvisor/log.h"
 #include "cvisor/platform.h"
 #include "runsc/sandbox/config.h"
+#include "runsc/sandbox/milestone.h"
 #include "runsc/sandbox/privileges.h"
 #include "runsc/sandbox/rootfs.h"
 #include "runsc/sandbox/sandbox.h"
@@ -42,7 +43,6 @@ static __noreturn void boot_fail(int err, const char *why)
 /* Everything up to where the guest can start. */
 static int boot_confine(const struct config_sentry *c, struct error *e)
 {
-    u64 start = c->process.start_ns;
     char why[496] = "";
     int r = privileges_follow_parent(e);
 
@@ -54,15 +54,17 @@ static int boot_confine(const struct config_sentry *c, struct error *e)
         r = privileges_drop(0, e);
     if (r < 0)
         return r;
-    sandbox_milestone(start, "sentry: empty root, no privileges");
+    milestone("empty root, no privileges");
     /* Forks the template: without privileges too, and before the filter forbids it. */
     r = sentry_boot_platform(&c->boot, why, sizeof(why));
     if (r < 0)
         return error_set(e, why[0] ? 0 : r, "%s", why[0] ? why : "cannot start the platform");
-    sandbox_milestone(start, "sentry: platform ready");
+    if (why[0])
+        boot_tell(BOOT_MSG_WARNING, 0, why);
+    milestone("platform ready");
     r = sentry_filter_install(g_platform ? g_platform->name : NULL, c->seccomp_log, e);
     if (r == 0)
-        sandbox_milestone(start, "sentry: filter in place");
+        milestone("filter in place");
     return r;
 }
 
@@ -82,7 +84,7 @@ __noreturn void sandbox_sentry_main(void)
         host_exit_group(RUNSC_EXIT_FAILURE);
     }
     log_init(CONFIG_FD_LOG, c.process.log_format, c.process.log_level, "sentry");
-    sandbox_milestone(c.process.start_ns, "sentry: started");
+    milestone_begin_spawned(c.process.start_ns);
     crash_init();
     r = boot_confine(&c, &e);
     if (r < 0)
@@ -90,7 +92,7 @@ __noreturn void sandbox_sentry_main(void)
     r = sentry_boot_run(&c.boot, why, sizeof(why));
     if (r < 0)
         boot_fail(r, why[0] ? why : "the sandbox's kernel could not start the program");
-    sandbox_milestone(c.process.start_ns, "sentry: the program has ended");
+    milestone("mounts, program loaded and run to its end");
     boot_tell(BOOT_MSG_EXITED, r, "");
     host_exit_group(0);
 }

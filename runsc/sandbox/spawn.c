@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Starting one process of the sandbox: see spawn.h. */
 #include "runsc/sandbox/spawn.h"
+#include "runsc/sandbox/milestone.h"
 
 #include "abi/linux/fcntl.h"
 #include "abi/linux/memfd.h"
@@ -85,7 +86,9 @@ static int child_fds(const struct spawn *s, int *exe, int *report)
 static __noreturn void child_main(const struct spawn *s, int go, int report)
 {
     const char *const argv[] = {s->title, s->command, s->id, NULL};
-    const char *const envp[] = {NULL};
+    struct milestone_spawn times = {.cloned = host_now_mono()};
+    char env[MILESTONE_ENV_SIZE];
+    const char *const envp[] = {env, NULL};
     struct spawn_failure fail = {0, STEP_NAMESPACES};
     int exe = s->exe_fd;
     char byte;
@@ -94,6 +97,7 @@ static __noreturn void child_main(const struct spawn *s, int go, int report)
     host_setsid();
     host_signals_reset();
     fail.err = host_unshare(s->namespaces & ~SPAWN_CLONE_FLAGS);
+    times.namespaces = host_now_mono();
     if (fail.err == 0 && go >= 0) {
         /* Until the parent has written the maps nobody is root here. No byte: it has ended. */
         if (host_read(go, &byte, 1) != 1)
@@ -107,6 +111,8 @@ static __noreturn void child_main(const struct spawn *s, int go, int report)
     }
     if (fail.err == 0) {
         fail.step = STEP_EXEC;
+        times.exec = host_now_mono();
+        milestone_to_env(&times, env);
         fail.err = host_execve_fd(exe, argv, envp);
     }
     host_write(report, &fail, sizeof(fail));

@@ -10,8 +10,10 @@
 #include "cvisor/host_setup.h"
 #include "cvisor/log.h"
 #include "runsc/conf.h"
+#include "runsc/sandbox/milestone.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* How long the gofer may take to finish what the sentry has asked for. */
@@ -66,6 +68,8 @@ static void supervise_forward(struct supervised *s)
 static void supervise_message(struct supervised *s, struct spawned *from, struct boot_msg *m)
 {
     m->text[sizeof(m->text) - 1] = '\0';
+    if (m->type == BOOT_MSG_EXITED)
+        milestone("the program has ended");
     if (m->type == BOOT_MSG_FAILED) {
         struct boot_msg *failed = from == &s->sentry ? &s->sentry_failed : &s->gofer_failed;
 
@@ -74,8 +78,10 @@ static void supervise_message(struct supervised *s, struct spawned *from, struct
     } else if (m->type == BOOT_MSG_EXITED && from == &s->sentry && !s->exited) {
         s->exited = true;
         s->wait_status = m->arg;
+    } else if (m->type == BOOT_MSG_WARNING) {
+        fprintf(stderr, "runsc: warning: %s\n", m->text);
     } else if (m->type == BOOT_MSG_STARTED) {
-        log_debug("%s: the program has started", from->what);
+        milestone("the program has started");
     }
 }
 

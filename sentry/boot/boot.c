@@ -85,7 +85,15 @@ int sentry_boot_platform(const struct boot_config *cfg, char *why, size_t n)
         snprintf(why, n, "cannot make the sandbox's memory file: %s", strerror(-err));
         return err;
     }
-    return platform_select(&pc, &g_kernel_platform_ops, why, n);
+    err = platform_select(&pc, &g_kernel_platform_ops, why, n);
+    if (err == 0 && why[0]) {
+        char reason[256];
+        snprintf(reason, sizeof(reason), "%s", why);
+        snprintf(why, n,
+                 "using the %s platform, which is much slower: %s (--platform=%s accepts that)",
+                 g_platform_info.name, reason, g_platform_info.name);
+    }
+    return err;
 }
 
 static int boot_subsystems(const struct boot_config *cfg, char *why, size_t n)

@@ -69,9 +69,15 @@ struct boot_config {
  * pid 0 = init and, if it leads a foreground group, that group). sentry → runsc: STARTED (arg = 0),
  * EXITED (arg = wait status as of wait4), FAILED (text = message for people, arg = -errno that the
  * exit status is made from, or 0; the sandbox ends). sentry_boot_run() sends STARTED; the boot
- * command sends EXITED or FAILED from its result.
+ * command sends EXITED or FAILED from its result, and WARNING (text = for people) at any time before.
  */
-enum boot_msg_type { BOOT_MSG_SIGNAL = 1, BOOT_MSG_STARTED, BOOT_MSG_EXITED, BOOT_MSG_FAILED };
+enum boot_msg_type {
+    BOOT_MSG_SIGNAL = 1,
+    BOOT_MSG_STARTED,
+    BOOT_MSG_EXITED,
+    BOOT_MSG_FAILED,
+    BOOT_MSG_WARNING,
+};
 
 struct boot_msg {
     u32 type;
@@ -82,7 +88,7 @@ struct boot_msg {
 };
 
 /* Selects the platform, forks its template, makes the memory file. 0 or -errno with a message for
- * people in why[n]. */
+ * people in why[n]; 0 with one there: a warning. */
 int sentry_boot_platform(const struct boot_config *cfg, char *why, size_t n);
 
 /* Builds the kernel, mounts, starts init, serves the control socket. Returns the wait status of

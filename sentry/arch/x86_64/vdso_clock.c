@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 
+#define SAMPLE_FIRST (200000ull)  /* ns between the first two samples: the start waits for it */
 #define UPDATE_FIRST (1000000ull) /* ns; each interval is four times the last */
 #define UPDATE_MAX (1000000000ull)
 #define STEP_MIN (1000000ll) /* ns behind the host that make the clock jump */
@@ -186,7 +187,7 @@ int vdso_clock_init(struct vdso_params *params)
         g_clock.last = take_sample();
     do {
         now = take_sample();
-    } while (now.mono - g_clock.last.mono < UPDATE_FIRST);
+    } while (now.mono - g_clock.last.mono < SAMPLE_FIRST);
     rate = rate_between(&g_clock.last, &now);
     if (!rate)
         return 0;
