@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # End-to-end tests of runsc: programs compared with the host, then the sandbox's own tests.
-# Environment: O = build folder, PLATFORM = ptrace. Arguments: --quick, names of tests.
+# Environment: O = build folder, PLATFORM = ptrace, RUNSC_FLAGS = more flags for each call of runsc,
+# E2E_NATIVE = folder where what the programs do natively is kept. Arguments: --quick, names of tests.
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 export O=${O:-build} PLATFORM=${PLATFORM:-ptrace}
@@ -21,10 +22,12 @@ limit=${E2E_TIMEOUT:-240}
 pass=0 fail=0 skip=0
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-if [ "$(id -u)" != 0 ]; then
-    # Every test as this user can do it.
-    printf '#!/bin/sh\nexec "%s" --rootless "$@"\n' "$RUNSC" >"$tmp/runsc"
-    chmod 755 "$tmp/runsc"
+flags=${RUNSC_FLAGS-}
+# Every test as this user can do it.
+[ "$(id -u)" = 0 ] || flags="--rootless $flags"
+if [ -n "$flags" ]; then
+    printf '#!/bin/sh\nexec "%s" %s "$@"\n' "$RUNSC" "$flags" >"$tmp/runsc"
+    chmod 755 "$tmp" "$tmp/runsc"
     PROGRAM=$RUNSC RUNSC=$tmp/runsc
     export PROGRAM
 fi
@@ -44,6 +47,20 @@ missing() { # names a program that the script needs and this host lacks
     return 1
 }
 
+# native NAME SCRIPT: its output in $tmp/native, its status in $want
+native() {
+    local kept=${E2E_NATIVE:-$tmp}/$1
+    if [ ! -f "$kept.status" ]; then
+        mkdir -p "${kept%/*}"
+        (cd /tmp && timeout -k 5 "$limit" bash "$2" </dev/null) >"$kept.$$" 2>"$tmp/native.err"
+        echo $? >"$kept.$$.status"
+        # Others may do the same at the same time.
+        mv "$kept.$$" "$kept.out" && mv "$kept.$$.status" "$kept.status"
+    fi
+    cp "$kept.out" "$tmp/native"
+    want=$(cat "$kept.status")
+}
+
 for s in "$top"/tests/e2e/programs/*.sh; do
     n=$(basename "$s" .sh)
     wanted "$n" || continue
@@ -53,11 +70,12 @@ for s in "$top"/tests/e2e/programs/*.sh; do
     if p=$(missing "$s"); then
         skip=$((skip + 1)); echo "skip $n - needs $p, which is not installed"; continue
     fi
-    (cd /tmp && timeout "$limit" bash "$s" </dev/null) >"$tmp/native" 2>"$tmp/native.err"; want=$?
+    native "$n" "$s"
     start=$(date +%s%N)
-    (cd /tmp && timeout "$limit" "$RUNSC" --platform="$PLATFORM" do bash "$s" </dev/null) >"$tmp/guest" 2>"$tmp/guest.err"; got=$?
+    (cd /tmp && timeout -k 5 "$limit" "$RUNSC" --platform="$PLATFORM" do bash "$s" </dev/null) >"$tmp/guest" 2>"$tmp/guest.err"; got=$?
     took=$((($(date +%s%N) - start) / 1000000))
-    if [ $want = $got ] && cmp -s "$tmp/native" "$tmp/guest"; then
+    grep -aq 'WARNING: ThreadSanitizer' "$tmp/guest.err" && got="$got with data races"
+    if [ "$want" = "$got" ] && cmp -s "$tmp/native" "$tmp/guest"; then
         pass=$((pass + 1)); echo "ok $n ($took ms)"
     else
         fail=$((fail + 1)); echo "not ok $n - exit status $got, natively $want ($took ms)"
@@ -70,7 +88,7 @@ done
 for s in "$top"/tests/e2e/sandbox/*.sh; do
     n=$(basename "$s" .sh)
     wanted "$n" || continue
-    QUICK=$quick timeout "$limit" bash "$s" >"$tmp/out" 2>"$tmp/err" </dev/null
+    QUICK=$quick timeout -k 5 "$limit" bash "$s" >"$tmp/out" 2>"$tmp/err" </dev/null
     status=$?
     cat "$tmp/out"
     pass=$((pass + $(grep -c '^ok ' "$tmp/out")))

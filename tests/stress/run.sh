@@ -4,12 +4,13 @@
 # Passed means that the kernel lives, refused what it must refuse and works as before afterwards.
 # Usage: run.sh [--quick] [program or "fuzz"...]. --quick takes less than a minute.
 # Environment: O = build folder, PLATFORM = ptrace, STRESS_SEED = first seed of the random syscalls,
-# STRESS_SEEDS = how many, STRESS_LOG = folder that keeps the kernel's logs.
+# STRESS_SEEDS = how many, STRESS_LOG = folder that keeps the kernel's logs, STRESS_BIN = folder of the
+# programs, RUNSC_FLAGS = more flags for runsc.
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 O=${O:-build} PLATFORM=${PLATFORM:-ptrace}
 case $O in /*) ;; *) O=$top/$O ;; esac
-runsc=$O/runsc bin=$O/tests/stress
+runsc=$O/runsc bin=${STRESS_BIN:-$O/tests/stress}
 quick=
 names=()
 for a in "$@"; do
@@ -41,13 +42,9 @@ wanted() {
 not_ok() { fail=$((fail + 1)); echo "not ok $1 - $2"; }
 
 build() {
-    mkdir -p "$bin"
-    local src=$top/tests/stress/$1.c
-    if [ ! -x "$bin/$1" ] || [ -n "$(find "$top/tests/stress" -newer "$bin/$1" -name '*.[ch]')" ]; then
-        # Bad pointers and sizes are passed on purpose.
-        ${CC:-gcc} -std=gnu11 -O1 -g -Wall -Wextra -Wno-unused-result -Wno-unused-parameter \
-            -Wno-unknown-warning-option -Wno-stringop-overflow -Wno-stringop-overread -Wno-nonnull \
-            -static -pthread -o "$bin/$1" "$src"
+    if [ ! -x "$bin/$1" ] ||
+        [ -n "$(find "$top/tests/stress/$1.c" "$top"/tests/stress/*.h -newer "$bin/$1")" ]; then
+        make -C "$top" O="${bin%/tests/stress}" "$bin/$1"
     fi
 }
 
@@ -61,9 +58,11 @@ run() {
     pass=$((pass + $(grep -ac '^ok ' "$tmp/out")))
     skip=$((skip + $(grep -ac '^skip ' "$tmp/out")))
     fail=$((fail + $(grep -ac '^not ok ' "$tmp/out")))
-    what=$(grep -ahE 'panic|BUG|runtime error|AddressSanitizer|kernel crashed|lockdep' "$tmp/err" "$log/$name"*.log* | head -n 1)
+    what=$(grep -ahE 'panic|BUG|runtime error|AddressSanitizer|ThreadSanitizer|kernel crashed|lockdep' "$tmp/err" "$log/$name"*.log* | head -n 1)
     if [ -n "$what" ]; then
         not_ok "$name" "the kernel complains: $what"
+        "$top/tests/tools/symbolize.sh" "$runsc" <"$tmp/err" |
+            sed -n '/WARNING: Thr/,/^SUMMARY/p' | head -n 200
     elif [ $status -ne 0 ] && ! grep -aq '^not ok ' "$tmp/out"; then
         not_ok "$name" "exit status $status: $(tail -n 1 "$tmp/err")"
     elif ! grep -aqE '^([0-9]+ passed, |done seed )' "$tmp/out"; then
@@ -78,7 +77,7 @@ run() {
 in_sandbox() {
     local name=$1
     shift
-    run "$name" "$runsc" --root "$tmp/state" $rootless --platform="$PLATFORM" --debug-log "$log/$name.log" \
+    run "$name" "$runsc" --root "$tmp/state" $rootless --platform="$PLATFORM" ${RUNSC_FLAGS-} --debug-log "$log/$name.log" \
         do "$@"
 }
 
@@ -98,7 +97,7 @@ c['root'] = {'path': 'rootfs', 'readonly': False}
 c.setdefault('linux', {}).setdefault('resources', {})['memory'] = {'limit': 256 << 20}
 json.dump(c, open(path, 'w'))
 END
-    run memory-limit "$runsc" --root "$tmp/state" $rootless --platform="$PLATFORM" --overlay2=root:memory \
+    run memory-limit "$runsc" --root "$tmp/state" $rootless --platform="$PLATFORM" ${RUNSC_FLAGS-} --overlay2=root:memory \
         --debug-log "$log/memory-limit.log" run --bundle "$bundle" "stress-$$"
 }
 

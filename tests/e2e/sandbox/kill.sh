@@ -2,6 +2,7 @@
 # Killing any process of the sandbox ends the others within a second, with a message, and nothing stays.
 . "$(dirname "$0")/../lib/lib.sh"
 
+second=${TIME_SLACK:-1} # longer beside other tests
 mounts_before=$(wc -l </proc/self/mountinfo)
 for victim in CLI SENTRY GOFER STUB; do
     n="kill_$victim"
@@ -19,7 +20,7 @@ for victim in CLI SENTRY GOFER STUB; do
     # shellcheck disable=SC2086
     kill -KILL $v
     # shellcheck disable=SC2086
-    if all_gone 1 $all; then ok "$n"; else not_ok "$n" "still alive after a second: $(ps -o pid,stat,comm -p "$(echo $all | tr ' ' ,)" | tr '\n' ';')"; fi
+    if all_gone "$second" $all; then ok "$n"; else not_ok "$n" "still alive after a second: $(ps -o pid,stat,comm -p "$(echo $all | tr ' ' ,)" | tr '\n' ';')"; fi
     if [ $victim != CLI ]; then
         wait "$CLI" 2>/dev/null
         status=$?
@@ -42,6 +43,6 @@ for i in $(seq 1 20); do
     kill -KILL $p 2>/dev/null
     wait $p 2>/dev/null
     # shellcheck disable=SC2086
-    all_gone 1 $c || left=$((left + 1))
+    all_gone "$second" $c || left=$((left + 1))
 done
 check kill_while_starting test $left = 0

@@ -26,7 +26,7 @@ mkdir "$HOME"
 install -m 755 "${PROGRAM:-$RUNSC}" "$T/runsc"
 [ "$(id -u)" != 0 ] || chown "$user" "$HOME"
 cd "$HOME" || exit 1
-rootless() { as_user "$T/runsc" --root "$HOME/state" --platform="$PLATFORM" --rootless "$@"; }
+rootless() { as_user "$T/runsc" --root "$HOME/state" --platform="$PLATFORM" ${RUNSC_FLAGS-} --rootless "$@"; }
 
 expect do_output 0 hello rootless do echo hello
 expect do_identity 0 '0 0 0' rootless do sh -c 'echo "$(id -u) $(id -g) $(id -G)"'
