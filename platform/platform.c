@@ -35,6 +35,28 @@ static const char *init_reason(int err)
     }
 }
 
+int platform_parse_rungs(const char *list, u32 *rungs, char *why, size_t n)
+{
+    static const char *const names[] = {"answer", "spin", "notify", "trap"};
+
+    *rungs = 0;
+    for (;;) {
+        size_t len = strcspn(list, ","), i = 0;
+        while (i < ARRAY_SIZE(names) &&
+               (strlen(names[i]) != len || memcmp(list, names[i], len) != 0))
+            i++;
+        if (i == ARRAY_SIZE(names)) {
+            snprintf(why, n, "there is no rung \"%.*s\" (there are answer, spin, notify, trap)",
+                     (int)MIN(len, (size_t)32), list);
+            return -EINVAL;
+        }
+        *rungs |= 1u << i;
+        if (!list[len])
+            return 0;
+        list += len + 1;
+    }
+}
+
 static int try_backend(const struct platform_ops *ops, const struct platform_config *cfg,
                        const struct platform_kernel_ops *kops, char *why, size_t n)
 {

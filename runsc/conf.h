@@ -9,8 +9,10 @@
 #define RUNSC_EXIT_FAILURE 125
 
 struct runsc_conf {
-    const char *root;     /* folder of the state files; NULL = the default */
-    const char *platform; /* NULL = the best that works */
+    const char *root;          /* folder of the state files; NULL = the default */
+    const char *platform;      /* NULL = the best that works */
+    const char *systrap_rungs; /* NULL = all that work */
+    u32 rungs;                 /* the same, enum platform_rung */
     bool debug;
     const char *debug_log; /* file, or folder when it ends in '/' */
     const char *log;       /* errors go here too */

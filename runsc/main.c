@@ -4,6 +4,7 @@
 #include "cvisor/host.h"
 #include "cvisor/host_setup.h"
 #include "cvisor/log.h"
+#include "cvisor/platform.h"
 #include "runsc/cmd/cmd.h"
 
 #include <errno.h>
@@ -73,12 +74,26 @@ static int main_command(const struct command *c, int argc, char **argv, struct p
     return c->failure ? c->failure : 1;
 }
 
+static int main_parse_rungs(struct error *e)
+{
+    const char *list = g_globals.conf.systrap_rungs;
+    char why[128];
+
+    if (list && platform_parse_rungs(list, &g_globals.conf.rungs, why, sizeof(why)) < 0)
+        return error_set(e, 0, "--systrap-rungs: %s", why);
+    return 0;
+}
+
 static int main_dispatch(int argc, char **argv, struct pool *pool, struct error *e)
 {
     const struct command *c;
     int r = flags_parse(g_global_flags, argc, argv, "runsc help", pool, e);
 
     if (r < 0) {
+        command_report(&g_globals.conf, e);
+        return RUNSC_EXIT_FAILURE;
+    }
+    if (main_parse_rungs(e) < 0) {
         command_report(&g_globals.conf, e);
         return RUNSC_EXIT_FAILURE;
     }

@@ -100,10 +100,22 @@ struct platform_info {
     bool reports_access;  /* FAULT events carry access */
 };
 
+/* The ways that a systrap guest's calls may take, the cheapest first. */
+enum platform_rung {
+    PLATFORM_RUNG_ANSWER = 1, /* answered inside the stub, at patched call sites */
+    PLATFORM_RUNG_SPIN = 2,   /* posted to a host thread that spins, from patched call sites */
+    PLATFORM_RUNG_NOTIFY = 4, /* seccomp user notification */
+    PLATFORM_RUNG_TRAP = 8,   /* SIGSYS; instead of notifications */
+};
+
 struct platform_config {
     const char *name;   /* "ptrace", "systrap", "skeleton", or NULL: the best that works here */
     int template_pidfd; /* reserved for backends whose template is made before the sandbox; -1 */
+    u32 rungs;          /* enum platform_rung, those that may be used; 0 = all that work */
 };
+
+/* "answer,spin,notify,trap", or some of them: 0, or -EINVAL with a reason for people in why[n]. */
+int platform_parse_rungs(const char *list, u32 *rungs, char *why, size_t n);
 
 /*
  * Every function below is a field of the backend's table and has a one-line wrapper

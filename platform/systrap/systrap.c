@@ -29,12 +29,33 @@ static int systrap_probe(char *why, size_t n)
     return 0;
 }
 
+/* The rungs in force; `asked`: 0 = all that work. */
+static int choose_rungs(u32 asked)
+{
+    u32 rungs = asked ? asked & (RUNG_ANSWER | RUNG_SPIN) : RUNG_ANSWER | RUNG_SPIN;
+
+    if (rungs)
+        rungs |= RUNG_PATCH;
+    if ((asked & RUNG_TRAP) && !(asked & RUNG_NOTIFY)) {
+        log_error("systrap: calls by SIGSYS are not there yet");
+        return -ENOSYS;
+    }
+    g_systrap.rungs = rungs | RUNG_NOTIFY;
+    log_debug("systrap: rungs: %s%snotify (%s)", rungs & RUNG_ANSWER ? "answer, " : "",
+              rungs & RUNG_SPIN ? "spin, " : "", asked ? "asked for" : "all that work");
+    return 0;
+}
+
 static int systrap_init(const struct platform_config *cfg, const struct platform_kernel_ops *kops,
                         struct platform_info *info)
 {
+    int err;
+
     g_systrap.kops = kops;
     g_systrap.sentry_pid = host_getpid();
-    g_systrap.rungs = RUNG_ANSWER | RUNG_SPIN | RUNG_NOTIFY | RUNG_PATCH;
+    err = choose_rungs(cfg->rungs);
+    if (err < 0)
+        return err;
     g_systrap.low = true;
     spin_init();
     mutex_init(&g_systrap.lock, LOCK_PLATFORM);
@@ -42,7 +63,7 @@ static int systrap_init(const struct platform_config *cfg, const struct platform
     list_init(&g_systrap.calls);
     list_init(&g_systrap.vcpus);
 
-    int err = host_signal_no_child_stops();
+    err = host_signal_no_child_stops();
     if (err == 0)
         err = patch_init();
     if (err == 0)

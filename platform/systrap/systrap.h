@@ -245,11 +245,11 @@ struct platform_thread {
 };
 
 enum systrap_rungs {
-    RUNG_ANSWER = 1, /* 0: answered inside the stub */
-    RUNG_SPIN = 2,   /* 1: a vcpu spins on the slot */
-    RUNG_NOTIFY = 4, /* 2: seccomp notification */
-    RUNG_TRAP = 8,   /* 3: SIGSYS */
-    RUNG_PATCH = 16, /* call sites are patched: what 0 and 1 need */
+    RUNG_ANSWER = PLATFORM_RUNG_ANSWER, /* 0: answered inside the stub */
+    RUNG_SPIN = PLATFORM_RUNG_SPIN,     /* 1: a vcpu spins on the slot */
+    RUNG_NOTIFY = PLATFORM_RUNG_NOTIFY, /* 2: seccomp notification */
+    RUNG_TRAP = PLATFORM_RUNG_TRAP,     /* 3: SIGSYS */
+    RUNG_PATCH = 16,                    /* call sites are patched: what 0 and 1 need */
 };
 
 struct systrap_global {

@@ -16,6 +16,8 @@ const struct flag g_global_flags[] = {
      "state files (default: /var/run/runsc, or $XDG_RUNTIME_DIR/runsc)", NULL},
     {"platform", FLAG_STRING, &g_globals.conf.platform, "NAME",
      "how guest code runs (default: the best; see help platforms)", NULL},
+    {"systrap-rungs", FLAG_STRING, &g_globals.conf.systrap_rungs, "LIST",
+     "systrap: only these ways of calling, of answer,spin,notify,trap (default: what works)", NULL},
     {"rootless", FLAG_BOOL, &g_globals.conf.rootless, NULL, "work without root privileges", NULL},
     {"network", FLAG_STRING, &g_globals.conf.network, NULL, "the sandbox's network", "none"},
     {"overlay2", FLAG_STRING, &g_globals.conf.overlay2, NULL,

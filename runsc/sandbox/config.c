@@ -63,6 +63,7 @@ static void config_wire_sentry(struct wire *w, struct config_sentry *c)
     config_wire_process(w, &c->process);
     wire_field(w, c->seccomp_log);
     wire_str(w, &b->platform);
+    wire_field(w, b->rungs);
     wire_field(w, b->strace);
     wire_str(w, &b->strace_syscalls);
     wire_field(w, b->stdio);

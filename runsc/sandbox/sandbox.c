@@ -150,6 +150,7 @@ static int launch_sentry(struct launch *l, struct spawned *out, struct error *e)
         .boot =
             {
                 .platform = l->conf->platform,
+                .rungs = l->conf->rungs,
                 .strace = l->conf->strace,
                 .strace_syscalls = l->conf->strace_syscalls,
                 .control_fd = CONFIG_FD_CONTROL,

@@ -76,7 +76,11 @@ static u64 default_memory_limit(void)
 
 int sentry_boot_platform(const struct boot_config *cfg, char *why, size_t n)
 {
-    struct platform_config pc = {.name = cfg->platform, .template_pidfd = -1};
+    struct platform_config pc = {
+        .name = cfg->platform,
+        .template_pidfd = -1,
+        .rungs = cfg->rungs,
+    };
     host_safecopy_init();
     vdso_clock_prepare();
     cpus_init();

@@ -53,6 +53,7 @@ struct boot_process {
 
 struct boot_config {
     const char *platform; /* NULL = best */
+    u32 rungs;            /* enum platform_rung, 0 = all that work */
     bool strace;
     const char *strace_syscalls; /* comma-separated names to trace, NULL = all */
     int stdio[3];   /* host fds for guest fds 0..2; -1 = closed. Owned by the sentry. */
