@@ -16,6 +16,7 @@ cd "$(dirname "$0")/../.." || exit 2
 platform_variants="
 ptrace   ptrace
 systrap  systrap
+systrap-notify systrap --systrap-rungs=notify
 "
 
 o=${O:-build}
