@@ -28,6 +28,8 @@ int host_setsid(void);
 u32 host_umask(u32 mask);
 
 /* --- namespaces and mounts --- */
+/* Back into a namespace of which fd is a file of /proc/PID/ns. */
+int host_setns(int fd);
 int host_unshare(u64 namespaces);
 int host_mount_private(void); /* the whole tree of this mount namespace: nothing propagates */
 int host_open_tree(int dirfd, const char *path, u32 flags);

@@ -71,6 +71,11 @@ u32 host_umask(u32 mask)
     return (u32)HOST_CALL(umask, mask);
 }
 
+int host_setns(int fd)
+{
+    return (int)HOST_CALL(setns, fd, 0);
+}
+
 int host_unshare(u64 namespaces)
 {
     return (int)HOST_CALL(unshare, namespaces);
