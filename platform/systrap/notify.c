@@ -31,15 +31,6 @@ int notify_send(int fd, u64 id, s64 val)
     return err < 0 ? -ESRCH : 0;
 }
 
-void notify_set_sync(struct stub_thread *s, bool sync)
-{
-    if (s->async == !sync)
-        return;
-    host_ioctl(s->fd, LINUX_SECCOMP_IOCTL_NOTIF_SET_FLAGS,
-               (void *)(sync ? LINUX_SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP : 0ul));
-    s->async = !sync;
-}
-
 bool notify_is(const struct linux_seccomp_notif *n, const char *label)
 {
     return n->data.nr == SYSTRAP_REPORT_NR && n->data.instruction_pointer == SYSTRAP_STUB(label);

@@ -106,7 +106,8 @@ static bool answer(struct platform_thread *v, bool *spins, bool *woken)
     if (s->state == STUB_SLOT) {
         bool spin = spin_wanted(v);
         *woken = s->id != 0;
-        notify_set_sync(s, !spin);
+        if (spin && *woken)
+            spin_place(v);
         slot_answer(v, spin);
         *spins = spin;
     } else {

@@ -2,25 +2,33 @@
 /*
  * When a vcpu spins for its thread's next request instead of sleeping in the host: while requests
  * have lately come soon after answers, and a CPU is idle. Both are guesses, corrected by what comes of
- * them: a spin that ends without a request, or that the host has interrupted, costs credit, and the
- * patience that it then takes to begin again doubles. Never longer than SPIN_NS.
+ * them: a spin that ends without a request, or that the host has interrupted, costs credit; and when
+ * hardly any has succeeded since it was begun, the patience that it then takes to begin again
+ * doubles. Never longer than SPIN_NS.
  */
 #include "cvisor/host.h"
 #include "cvisor/log.h"
 #include "platform/systrap/systrap.h"
+
+#include <string.h>
 
 #define SPIN_NS 12000      /* a vcpu's wait for a request */
 #define FIRST_NS 150000    /* ... of a thread that has to be woken on another CPU first */
 #define STUB_SPIN_NS 20000 /* a stub's wait for an answer */
 #define QUICK_NS 25000     /* a request by notification that would have been worth a spin */
 #define GAP_NS 30000       /* between two looks: the host has run somebody else */
-#define CREDIT_MAX 64
+#define CPU_WORDS 16       /* of 64 CPUs */
+#define CREDIT_BEGIN 16
+#define CREDIT_MAX 256
+#define HITS_WORTH_IT 100
 #define MISS_COST 6
 #define DISTURBED_COST 4
 #define PATIENCE_MIN 8
 #define PATIENCE_MAX 4096
 
 static struct {
+    u64 mask[CPU_WORDS];     /* immutable: CPUs that we may use */
+    size_t mask_len;         /* immutable: bytes of it */
     u32 ncpus;               /* immutable */
     u64 tsc_mhz;             /* immutable: ticks a microsecond */
     u32 stub_limit;          /* immutable: pauses */
@@ -38,11 +46,11 @@ static u64 ticks(u64 ns)
 
 void spin_init(void)
 {
-    u64 mask[16] = {0};
-    int r = host_sched_getaffinity(0, sizeof(mask), mask);
+    int r = host_sched_getaffinity(0, sizeof(g_spin.mask), g_spin.mask);
 
+    g_spin.mask_len = r > 0 ? (size_t)r : 0;
     for (int i = 0; i < r / 8; i++)
-        g_spin.ncpus += (u32)__builtin_popcountll(mask[i]);
+        g_spin.ncpus += (u32)__builtin_popcountll(g_spin.mask[i]);
     u64 t0 = __builtin_ia32_rdtsc(), n0 = host_now_mono(), n1, t1;
     u32 pauses = 0;
     do {
@@ -117,8 +125,9 @@ static void lose(struct platform_thread *v, s32 cost)
     if (sp->credit > 0)
         return;
     sp->credit = 0;
+    if (sp->on && sp->hits < HITS_WORTH_IT)
+        sp->patience = MIN(sp->patience * 2, (u32)PATIENCE_MAX);
     sp->on = false;
-    sp->patience = MIN(sp->patience * 2, (u32)PATIENCE_MAX);
 }
 
 /* The host needs its CPUs for somebody else: nobody spins for a while, longer each time. */
@@ -152,7 +161,8 @@ void spin_missed(struct platform_thread *v, bool slot)
     }
     if (++sp->credit >= (s32)sp->patience) {
         sp->on = true;
-        sp->credit = CREDIT_MAX / 4;
+        sp->hits = 0;
+        sp->credit = CREDIT_BEGIN;
     }
 }
 
@@ -209,6 +219,34 @@ static bool look(struct platform_thread *v, u64 limit)
     }
 }
 
+/* Else the host would wake it on this CPU, which we need: it looks for an idle one only while few are
+ * busy on average. */
+void spin_place(struct platform_thread *v)
+{
+    struct spin *sp = &v->spin;
+    u64 mask[CPU_WORDS];
+
+    if (host_getcpu(&sp->cpu, NULL) < 0 || sp->cpu >= g_spin.mask_len * 8)
+        return;
+    memcpy(mask, g_spin.mask, g_spin.mask_len);
+    mask[sp->cpu / 64] &= ~(1ull << (sp->cpu % 64));
+    sp->placed = host_sched_setaffinity(v->stub->tid, g_spin.mask_len, mask) == 0;
+}
+
+/* One that did not get to run there comes back here, before it may go where it likes. */
+static void set_free(struct platform_thread *v, bool got)
+{
+    struct spin *sp = &v->spin;
+    u64 mask[CPU_WORDS] = {0};
+    int tid = v->stub->tid;
+
+    sp->placed = false;
+    mask[sp->cpu / 64] = 1ull << (sp->cpu % 64);
+    if (!got)
+        host_sched_setaffinity(tid, g_spin.mask_len, mask);
+    host_sched_setaffinity(tid, g_spin.mask_len, g_spin.mask);
+}
+
 bool spin_wait(struct platform_thread *v, bool woken)
 {
     struct spin *sp = &v->spin;
@@ -216,9 +254,12 @@ bool spin_wait(struct platform_thread *v, bool woken)
     atomic_fetch_add(&g_spin.spinning, 1);
     bool got = look(v, ticks(woken ? FIRST_NS : SPIN_NS));
     atomic_fetch_sub(&g_spin.spinning, 1);
-    if (got && ++sp->credit > CREDIT_MAX) {
-        sp->credit = CREDIT_MAX;
-        sp->patience = MAX(sp->patience - 1, (u32)PATIENCE_MIN);
+    if (unlikely(sp->placed))
+        set_free(v, got);
+    if (got) {
+        sp->credit = MIN(sp->credit + 1, CREDIT_MAX);
+        if (++sp->hits == HITS_WORTH_IT)
+            sp->patience = PATIENCE_MIN;
     }
     return got;
 }

@@ -145,7 +145,6 @@ struct stub_thread {
     u64 id;                   /* of the notification, SLOT: 0 = it spins; private to the vcpu */
     u16 seq;                  /* of the last request that was taken; private to the vcpu */
     u8 owed;    /* enum slot_owed: an answer that it may not have taken; private to the vcpu */
-    bool async; /* its listener's wake-ups are not synchronous; private to the vcpu */
     u64 frame;  /* FRAME: offset in the context, checked; private to the vcpu */
     atomic_bool kicked;  /* a signal was sent, and no report has come since */
     atomic_bool running; /* the vcpu waits for a report */
@@ -203,8 +202,11 @@ enum rung_count { COUNT_SPIN, COUNT_SLOT, COUNT_CALL, COUNT_FRAME, COUNT_MISS, C
 
 /* When to spin for the next request: spin.c. */
 struct spin {
-    bool on;      /* requests are expected in the slot */
-    s32 credit;   /* in favour */
+    bool on;     /* requests are expected in the slot */
+    s32 credit;  /* in favour */
+    bool placed; /* its thread may not run on cpu */
+    u32 cpu;
+    u32 hits;     /* since it was begun */
     u32 patience; /* quick requests that it takes to begin */
     u64 answered; /* time stamp of the last answer */
 };
@@ -317,8 +319,6 @@ void st_trace_absorb(int pid, int status);
 int notify_recv(int fd, int pid, int tid, struct linux_seccomp_notif *n);
 int notify_send(int fd, u64 id, s64 val);
 bool notify_is(const struct linux_seccomp_notif *n, const char *label);
-/* Wake-ups to the CPU of the waker, or to an idle one. */
-void notify_set_sync(struct stub_thread *s, bool sync);
 
 /* frame.c: registers and FP state in a stub thread's signal frame. */
 int frame_init(struct platform_info *info);
@@ -376,6 +376,8 @@ void spin_missed(struct platform_thread *v, bool slot);
 /* The stub's translations have changed: costly for a thread that runs on another CPU. */
 void spin_disturbed(struct platform_thread *v);
 bool spin_wanted(struct platform_thread *v);
+/* The sleeping thread is to wake up on another CPU; spin_wait() sets it free again. */
+void spin_place(struct platform_thread *v);
 /* Until a request is in the slot: true. woken: its thread has slept. */
 bool spin_wait(struct platform_thread *v, bool woken);
 
