@@ -139,6 +139,10 @@ struct platform_ops {
     void (*as_get)(struct platform_as *as);
     /* Last put, with no thread left: the stub is recycled or killed. */
     void (*as_put)(struct platform_as *as);
+    /* Nothing of the as is used any more; its threads have exited or are in events that will end
+     * with EXIT or thread_switch_as. When this returns, guest code has no use of its translations,
+     * and what they lead to may be given to others. Before the put; NULL: events see to it. */
+    void (*as_retire)(struct platform_as *as);
     /*
      * Applies n changes in order, as one batch. When it returns, no guest thread of `as` can use a
      * translation that the batch removed or narrowed. May be called from any host thread, inside or
@@ -212,6 +216,11 @@ extern const struct platform_ops *const g_platform_backends[];
 #define platform_as_create(out) g_platform->as_create(out)
 #define platform_as_get(as) g_platform->as_get(as)
 #define platform_as_put(as) g_platform->as_put(as)
+#define platform_as_retire(as)                                                                     \
+    do {                                                                                           \
+        if (g_platform->as_retire)                                                                 \
+            g_platform->as_retire(as);                                                             \
+    } while (0)
 #define platform_as_apply(as, ops, n) g_platform->as_apply(as, ops, n)
 #define platform_as_patch(as, ip, text, prot) g_platform->as_patch(as, ip, text, prot)
 #define platform_thread_create(as, task, out) g_platform->thread_create(as, task, out)

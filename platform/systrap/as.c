@@ -75,6 +75,20 @@ void st_as_kill(struct platform_as *as, const char *why)
     }
 }
 
+#define END_TIMEOUT (2 * NSEC_PER_SEC)
+
+/* Of a dead as: until none of its threads executes guest code, which is soon after the signal. One
+ * that takes longer is on its way out in the host. */
+static void wait_for_end(struct platform_as *as)
+{
+    u64 deadline = host_now_mono() + END_TIMEOUT;
+
+    for (struct stub_thread *s = atomic_load(&as->all); s; s = s->next) {
+        while (host_tgkill(as->pid, s->tid, 0) == 0 && host_now_mono() < deadline)
+            host_sched_yield();
+    }
+}
+
 int st_as_take_thread(struct platform_as *as, struct stub_thread **out)
 {
     struct stub_thread *s = NULL;
@@ -361,13 +375,41 @@ int systrap_as_apply(struct platform_as *as, const struct platform_mapop *ops, s
         err = flush_locked(as, strict);
     }
     mutex_unlock(&as->lock);
+    if (unlikely(err == -ESRCH))
+        wait_for_end(as); /* it has no translations then */
     return err;
+}
+
+/* Everything but the stub region. What is queued is of no use any more. */
+static int unmap_all_locked(struct platform_as *as)
+{
+    u32 failed;
+
+    atomic_store(&as->npending, 0);
+    atomic_store(&as->nlazy, 0);
+    as->batch[0] = (struct stub_op){
+        .nr = LINUX_SYS_munmap,
+        .args = {LOW_ENTRIES, g_systrap.region - LOW_ENTRIES},
+    };
+    return run_batch(as, 0, 1, &failed);
+}
+
+/* Nobody uses the as any more, but a thread of it that only seems to be in an event may run. */
+void systrap_as_retire(struct platform_as *as)
+{
+    if (likely(atomic_load(&as->nguest) == 0))
+        return;
+    mutex_lock(&as->lock);
+    if (!atomic_load(&as->dead) && unmap_all_locked(as) < 0)
+        st_as_kill(as, "its memory can't be taken away");
+    mutex_unlock(&as->lock);
+    if (atomic_load(&as->dead))
+        wait_for_end(as);
 }
 
 /* Unmaps everything but the stub region. Nobody uses the as any more. */
 int st_as_clean(struct platform_as *as)
 {
-    u32 failed;
     int err = 0;
 
     mutex_lock(&as->lock);
@@ -375,11 +417,7 @@ int st_as_clean(struct platform_as *as)
     atomic_store(&as->nlazy, 0);
     as->lazy_score = 0;
     if (as->touched) {
-        as->batch[0] = (struct stub_op){
-            .nr = LINUX_SYS_munmap,
-            .args = {LOW_ENTRIES, g_systrap.region - LOW_ENTRIES},
-        };
-        err = run_batch(as, 0, 1, &failed);
+        err = unmap_all_locked(as);
         as->touched = false;
         if (err == 0)
             patch_free(as);

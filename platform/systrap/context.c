@@ -36,6 +36,7 @@ int context_capture(struct platform_as *as, struct stub_thread *s, struct linux_
     }
     int tries = 0;
 
+    st_guest_enter(as, s); /* it may have blocked the signal */
     atomic_store(&s->kicked, true);
     if (host_tgkill(as->pid, s->tid, SYSTRAP_SIGNAL) < 0)
         return -ESRCH;
@@ -61,6 +62,7 @@ int context_capture(struct platform_as *as, struct stub_thread *s, struct linux_
         return -ESRCH;
     }
     frame_enter(s, n);
+    st_guest_left(as, s);
     atomic_store(&s->ctx->state, SLOT_NONE); /* its request is over */
     return 0;
 }

@@ -45,21 +45,28 @@ static void apply_action(struct platform_thread *v, const struct platform_action
     v->next_set = false;
 }
 
-/* Counts itself into guest code, with nothing queued. */
-static void enter_guest(struct platform_thread *v)
+/* Counts the thread into guest code; then nothing more is queued. */
+void st_guest_enter(struct platform_as *as, struct stub_thread *s)
 {
-    struct platform_as *as = v->as;
-
-    for (;;) {
+    if (!s->counted)
         atomic_fetch_add(&as->nguest, 1);
-        if (likely(atomic_load(&as->npending) == 0))
-            return;
-        atomic_fetch_sub(&as->nguest, 1);
-        mutex_lock(&as->lock);
-        if (atomic_load(&as->npending) > 0)
-            st_as_flush_locked(as);
-        mutex_unlock(&as->lock);
-    }
+    s->counted = true;
+    if (likely(atomic_load(&as->npending) == 0))
+        return;
+    mutex_lock(&as->lock);
+    if (atomic_load(&as->npending) > 0)
+        st_as_flush_locked(as);
+    mutex_unlock(&as->lock);
+}
+
+/* A request in the slot may be there while its thread goes on: only a notification shows that it
+ * has stopped. */
+void st_guest_left(struct platform_as *as, struct stub_thread *s)
+{
+    if (!s->counted || (s->state == STUB_SLOT && s->id == 0) || s->state == STUB_GUEST)
+        return;
+    s->counted = false;
+    atomic_fetch_sub(&as->nguest, 1);
 }
 
 /* The trap flag for one instruction, and away again. */
@@ -322,16 +329,16 @@ static void resume(struct platform_thread *v, const struct platform_action *act,
     apply_action(v, act);
     if (v->died)
         goto died;
-    enter_guest(v);
+    st_guest_enter(v->as, v->stub);
     if (unlikely(!atomic_compare_exchange_strong(&v->flags, &none, VCPU_GUEST))) {
         atomic_fetch_and(&v->flags, ~(u32)VCPU_INTR);
-        atomic_fetch_sub(&v->as->nguest, 1);
+        st_guest_left(v->as, v->stub);
         v->event = ev->type = PLATFORM_INTERRUPTED;
         return;
     }
     bool alive = run(v, ev);
     atomic_fetch_and(&v->flags, ~(u32)VCPU_GUEST);
-    atomic_fetch_sub(&v->as->nguest, 1);
+    st_guest_left(v->as, v->stub);
     if (likely(alive))
         return;
 died:

@@ -160,6 +160,19 @@ void slot_answer(struct platform_thread *v, bool spin)
     release(s, spin ? SLOT_SPIN : SLOT_NONE);
 }
 
+/* As one that was sent a signal: the master ends a stub that takes too long. */
+static bool await_call(struct platform_thread *v, struct linux_seccomp_notif *n)
+{
+    struct stub_thread *s = v->stub;
+    bool kicked = atomic_exchange(&s->kicked, true);
+
+    atomic_store(&s->running, true);
+    int err = notify_recv(s->fd, v->as->pid, s->tid, n);
+    atomic_store(&s->running, false);
+    atomic_store(&s->kicked, kicked);
+    return err == 0;
+}
+
 /* Has the thread do something and wait again: its next request, or its handler's report. */
 static bool slot_command(struct platform_thread *v, u32 cmd)
 {
@@ -167,6 +180,7 @@ static bool slot_command(struct platform_thread *v, u32 cmd)
     struct linux_seccomp_notif n;
     bool spin = s->id == 0 && v->spin.on;
 
+    st_guest_enter(v->as, s); /* it may do something else */
     s->ctx->cmd = cmd;
     release(s, spin ? SLOT_SPIN : SLOT_NONE);
     if (spin && spin_wait(v, false)) {
@@ -174,24 +188,26 @@ static bool slot_command(struct platform_thread *v, u32 cmd)
         return true;
     }
     for (;;) {
-        if (notify_recv(s->fd, v->as->pid, s->tid, &n) < 0)
+        if (!await_call(v, &n))
             return false;
         if (slot_is_call(&n)) {
             if (!slot_called(s, &n))
                 continue;
             s->seq = atomic_load(&s->ctx->seq);
-            return true;
-        }
-        if (!notify_is(&n, systrap_stub_reported) || !frame_take(s, &n))
             break;
+        }
+        if (!notify_is(&n, systrap_stub_reported) || !frame_take(s, &n)) {
+            st_as_kill(v->as, "a guest does not do what its slot says");
+            return false;
+        }
         /* A signal from outside: the frame has the FP state, and v->regs the rest. */
         s->id = n.id;
         frame_enter(s, &n);
         v->dirty = v->bases = true;
-        return true;
+        break;
     }
-    st_as_kill(v->as, "a guest does not do what its slot says");
-    return false;
+    st_guest_left(v->as, s);
+    return true;
 }
 
 bool slot_to_frame(struct platform_thread *v)

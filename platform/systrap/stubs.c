@@ -524,6 +524,8 @@ bool stub_recycle(struct platform_as *as)
             log_debug("systrap: thread %d of stub %d is not used again", s->tid, as->pid);
             return false;
         }
+        s->counted = false;
     }
+    atomic_store(&as->nguest, 0);
     return true;
 }

@@ -104,6 +104,7 @@ const struct platform_ops g_platform_systrap = {
     .as_create = systrap_as_create,
     .as_get = systrap_as_get,
     .as_put = systrap_as_put,
+    .as_retire = systrap_as_retire,
     .as_apply = systrap_as_apply,
     .as_patch = systrap_as_patch,
     .thread_create = systrap_thread_create,

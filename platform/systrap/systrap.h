@@ -144,8 +144,9 @@ struct stub_thread {
     enum stub_state state;    /* private to the vcpu */
     u64 id;                   /* of the notification, SLOT: 0 = it spins; private to the vcpu */
     u16 seq;                  /* of the last request that was taken; private to the vcpu */
-    u8 owed;    /* enum slot_owed: an answer that it may not have taken; private to the vcpu */
-    u64 frame;  /* FRAME: offset in the context, checked; private to the vcpu */
+    u8 owed;      /* enum slot_owed: an answer that it may not have taken; private to the vcpu */
+    bool counted; /* in as->nguest; private to the vcpu */
+    u64 frame;    /* FRAME: offset in the context, checked; private to the vcpu */
     atomic_bool kicked;  /* a signal was sent, and no report has come since */
     atomic_bool running; /* the vcpu waits for a report */
     u32 ticks;           /* the master's patience */
@@ -162,7 +163,8 @@ struct platform_as {
                                               touched; written under lock */
     s32 lazy_score;                        /* in favour of waiting with a mapping: lock */
     u32 lazy_skipped;                      /* mappings that were not waited with: lock */
-    atomic_uint nguest;                    /* vcpus that run guest code or are about to */
+    atomic_uint nguest;                    /* stub threads that run guest code, are about to, or
+                                              were not seen to have stopped */
     atomic_bool dead;                      /* the stub is gone or about to be */
     atomic_bool killed;                    /* by ourselves */
     atomic_bool no_patch;                  /* the guest uses GS itself */
@@ -457,6 +459,7 @@ void stub_poll_deaths(void);
 int systrap_as_create(struct platform_as **out);
 void systrap_as_get(struct platform_as *as);
 void systrap_as_put(struct platform_as *as);
+void systrap_as_retire(struct platform_as *as);
 int systrap_as_apply(struct platform_as *as, const struct platform_mapop *ops, size_t n);
 /* The queue runs. as->lock is held. */
 void st_as_flush_locked(struct platform_as *as);
@@ -497,6 +500,9 @@ void systrap_fp_get(struct platform_thread *v, void *buf);
 int systrap_fp_set(struct platform_thread *v, const void *buf);
 
 /* run.c: the loop of one guest thread. */
+/* Before and after a thread may execute guest code, whatever it was asked to do. */
+void st_guest_enter(struct platform_as *as, struct stub_thread *s);
+void st_guest_left(struct platform_as *as, struct stub_thread *s);
 void st_vcpu_run_guest(struct platform_thread *v);
 
 #endif

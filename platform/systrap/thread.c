@@ -37,10 +37,11 @@ static void release_thread(struct platform_thread *v)
     struct stub_thread *s = v->stub;
 
     set_stub(v, NULL);
-    if (s)
-        slot_block(s); /* it need not spin for what will not come */
-    if (s)
-        st_as_return_thread(v->as, s);
+    if (!s)
+        return;
+    slot_block(s); /* it need not spin for what will not come */
+    st_guest_left(v->as, s);
+    st_as_return_thread(v->as, s);
 }
 
 /* --- host threads --- */

@@ -85,6 +85,7 @@ static void mm_tear_down(struct mm *mm)
     rwlock_wrunlock(&mm->pma_lock);
     mm_op_unlink_vmas(&op);
     rwlock_wrunlock(&mm->map_lock);
+    platform_as_retire(as);
     platform_as_put(as);
     mm_op_end(&op);
 }

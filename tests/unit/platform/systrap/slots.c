@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Patched call sites and slots on the systrap backend, with guests that write to their slot what they
+ * like: a thread whose request has been taken need not wait for the answer.
+ */
+#include "platform/systrap/systrap.h"
+#define TOY_PLATFORM "systrap"
+#include "tests/unit/platform/ptrace/toy.h"
+
+#include <criterion/criterion.h>
+
+#define FORGED 2000 /* call number */
+
+#define STR_(x) #x
+#define STR(x) STR_(x)
+
+__asm__(
+    ".pushsection .rodata\n"
+    "g_begin: nop; nop; nop; nop\n"
+    /* until the vcpu looks at the slot, then a request that nobody waits for */
+    "g_forge: mov $39,%eax; syscall\n"
+    "cmpw $1,%gs:" STR(
+        CTX_STATE) "; jne g_forge\n"
+                   "movl $2000,%gs:" STR(CTX_NR) "; movw $0,%gs:" STR(CTX_ATTN) "; incw %gs:" STR(
+                       CTX_SEQ) "\n"
+                                "1: incq (%rdi); cmpw $0,%gs:" STR(
+                                    CTX_STATE) "; jne 1b\n"
+                                               "mov %gs:" STR(CTX_SEQ) ",%ax; cmp %ax,%gs:" STR(
+                                                   CTX_DONE) "; jne g_forge; jmp 1b\n"
+                                                             /* steps over a site with the trap flag, once it is hot */
+                                                             "g_tf: mov $600,%ebx; xor %r12d,%r12d\n"
+        "2: mov $39,%eax; syscall; dec %ebx; jnz 2b\n"
+        "test %r12d,%r12d; jnz 3f; mov $1,%r12d; mov $1,%ebx\n"
+        "pushfq; orq $0x100,(%rsp); popfq; jmp 2b\n"
+        "3: mov $60,%eax; syscall\n"
+        "g_end:\n.popsection\n");
+extern const char g_begin[], g_forge[], g_tf[], g_end[];
+#define AT(label) (TOY_CODE + (u64)((label)-g_begin))
+
+static struct platform_as *g_as;
+static atomic_uint g_go; /* futex: the handler may go on */
+
+static void setup(void)
+{
+    toy_init(g_begin, g_end);
+    g_as = toy_as();
+}
+
+static void teardown(void)
+{
+    platform_shutdown();
+}
+
+TestSuite(systrap_slots, .init = setup, .fini = teardown, .timeout = 60);
+
+static void patch(const struct platform_event *ev)
+{
+    if (ev->hot)
+        platform_as_patch(g_as, ev->ip, toy_mem + ((ev->ip - TOY_CODE) & PAGE_MASK),
+                          PLATFORM_READ | PLATFORM_EXEC);
+}
+
+static u64 counter(void)
+{
+    return __atomic_load_n((u64 *)(toy_mem + TOY_DATA_OFF), __ATOMIC_RELAXED);
+}
+
+/* Whether the thread that is in an event does something. Not if the host lets nobody spin. */
+static bool wait_forged(struct toy_task *t)
+{
+    u64 deadline = host_now_mono() + 20 * NSEC_PER_SEC;
+
+    while (!__atomic_load_n(&t->last[0], __ATOMIC_ACQUIRE)) {
+        if (host_now_mono() > deadline)
+            return false;
+        toy_sleep_ms(1);
+    }
+    return true;
+}
+
+static void expect_still(void)
+{
+    u64 before = counter();
+    toy_sleep_ms(30);
+    cr_expect_eq(counter(), before, "guest code runs and has the page");
+}
+
+static struct platform_action on_forge(struct toy_task *t, const struct platform_event *ev)
+{
+    if (ev->type != PLATFORM_SYSCALL)
+        return toy_exit(t);
+    if (ev->nr != FORGED) {
+        patch(ev);
+        return RESUME(0);
+    }
+    __atomic_store_n(&t->last[0], 1, __ATOMIC_RELEASE);
+    while (atomic_load(&g_go) == 0)
+        host_futex_wait(&g_go, 0, 0);
+    if (t->data) {
+        memset(toy_mem + TOY_DATA_OFF + PAGE_SIZE, 0, PAGE_SIZE);
+        platform_fp_get(t->pt, toy_mem + TOY_DATA_OFF + PAGE_SIZE);
+    }
+    return t->last[1] ? RESUME(0) : toy_exit(t);
+}
+
+static void go(struct toy_task *t)
+{
+    atomic_store(&g_go, 1);
+    host_futex_wake(&g_go, 1);
+    toy_join(t);
+}
+
+/* A change from outside must reach a thread that only pretends to be in an event. */
+Test(systrap_slots, removal_reaches_a_thread_that_goes_on)
+{
+    struct toy_task t = {.fn = on_forge, .entry = AT(g_forge), .arg = TOY_DATA};
+    struct platform_mapop op = {.type = PLATFORM_UNMAP, .addr = TOY_DATA, .len = PAGE_SIZE};
+
+    toy_start(g_as, &t);
+    if (!wait_forged(&t))
+        cr_skip_test("nobody spins on this host");
+    cr_expect_eq(platform_as_apply(g_as, &op, 1), 0);
+    expect_still();
+    go(&t);
+    platform_as_put(g_as);
+}
+
+/* ... and so must the end of its address space. */
+Test(systrap_slots, retirement_reaches_a_thread_that_has_exited)
+{
+    struct toy_task t = {.fn = on_forge, .entry = AT(g_forge), .arg = TOY_DATA};
+
+    toy_start(g_as, &t);
+    if (!wait_forged(&t))
+        cr_skip_test("nobody spins on this host");
+    go(&t);
+    platform_as_retire(g_as);
+    expect_still();
+    platform_as_put(g_as);
+}
+
+/* The kernel asks for its FP state, which it should save. */
+Test(systrap_slots, thread_that_ignores_a_command_is_ended)
+{
+    struct toy_task t = {.fn = on_forge, .entry = AT(g_forge), .arg = TOY_DATA, .data = &t};
+
+    toy_start(g_as, &t);
+    if (!wait_forged(&t))
+        cr_skip_test("nobody spins on this host");
+    go(&t);
+    platform_as_put(g_as);
+}
+
+/* Every instruction of a program that has set its trap flag is a step, whatever became of the code. */
+static struct platform_action on_step(struct toy_task *t, const struct platform_event *ev)
+{
+    if (ev->type == PLATFORM_SYSCALL) {
+        patch(ev);
+        t->last[1]++;
+        return ev->nr == 60 ? toy_exit(t) : RESUME(0);
+    }
+    cr_expect_eq(ev->type, PLATFORM_FAULT);
+    cr_expect_eq(ev->signo, LINUX_SIGTRAP);
+    if (ev->type != PLATFORM_FAULT || ev->signo != LINUX_SIGTRAP || ++t->last[2] > 50)
+        return toy_exit(t);
+    return CONTEXT();
+}
+
+Test(systrap_slots, trap_flag_at_a_patched_site)
+{
+    struct toy_task t = {.fn = on_step, .entry = AT(g_tf)};
+
+    toy_start(g_as, &t);
+    toy_join(&t);
+    cr_expect_eq(t.last[1], 602);
+    cr_expect_leq(t.last[2], 12);
+    cr_expect_geq(t.last[2], 4);
+    platform_as_put(g_as);
+}
