@@ -191,6 +191,28 @@ static void loaded_fp(struct platform_thread *v, u64 rip)
         frame_fp_set(s, (const char *)s->ctx + CTX_FP);
 }
 
+/* A report that is nothing for the kernel, which may wait for one. */
+static bool interrupted(struct platform_thread *v, struct platform_event *ev)
+{
+    if (!(atomic_load(&v->flags) & VCPU_INTR))
+        return false;
+    atomic_fetch_and(&v->flags, ~(u32)VCPU_INTR);
+    v->event = ev->type = PLATFORM_INTERRUPTED;
+    return true;
+}
+
+/* The guest's own trap flag in the code of a site: steps are those of the bytes that were there. */
+static bool is_step_in_site(struct platform_thread *v, int sig, u64 rip)
+{
+    struct patch_site *site;
+
+    if (sig != LINUX_SIGTRAP || rip - LOW_BASE >= LOW_SIZE || !(v->regs.eflags & ARCH_EFLAGS_TF) ||
+        !(site = patch_site_starting(v->as, v->regs.rip)))
+        return false;
+    patch_give_up(v->as, site);
+    return true;
+}
+
 /* The stub's handler reports. False: nothing for the kernel. */
 static bool frame_event(struct platform_thread *v, struct platform_event *ev,
                         const struct linux_seccomp_notif *n)
@@ -217,24 +239,21 @@ static bool frame_event(struct platform_thread *v, struct platform_event *ev,
     s->owed = OWED_NOTHING;
     bool fault = sig == LINUX_SIGSEGV || sig == LINUX_SIGBUS || sig == LINUX_SIGFPE ||
                  sig == LINUX_SIGILL || sig == LINUX_SIGTRAP || sig == LINUX_SIGSYS;
-    if (!fault || si.si_code <= 0) { /* ours, or somebody sent it */
-        if (!(atomic_load(&v->flags) & VCPU_INTR))
-            return false;
-        atomic_fetch_and(&v->flags, ~(u32)VCPU_INTR);
-        v->event = ev->type = PLATFORM_INTERRUPTED;
-        return true;
-    }
+    if (!fault || si.si_code <= 0) /* ours, or somebody sent it */
+        return interrupted(v, ev);
+    if (is_step_in_site(v, sig, rip))
+        return interrupted(v, ev);
     if (v->stepping) {
         v->stepping = false;
         v->regs.eflags &= ~ARCH_EFLAGS_TF;
         v->dirty = true;
     }
     if (sig == LINUX_SIGSEGV && st_as_fault(v->as, si.fault.addr))
-        return false;
+        return interrupted(v, ev);
     if (patch_fault(v->as, sig, &v->regs) || trampoline_fault(v, sig, rip)) {
         v->rax = v->regs.rax;
         v->dirty = true;
-        return false;
+        return interrupted(v, ev);
     }
     v->event = ev->type = PLATFORM_FAULT;
     ev->access = 0;
