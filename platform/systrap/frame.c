@@ -219,6 +219,19 @@ void frame_fp_reset(struct stub_thread *s)
     put_software(s);
 }
 
+/* Of the context, all but that. The thread is in its handler. */
+void frame_scrub(struct stub_thread *s)
+{
+    char *ctx = (char *)s->ctx;
+    u64 end = g_frame_off + sizeof(struct linux_rt_sigframe);
+    u64 fp_end = g_fp_off + g_xstate_size + LINUX_FP_XSTATE_MAGIC2_SIZE;
+
+    memset(ctx, 0, g_frame_off);
+    if (end < g_fp_off)
+        memset(ctx + end, 0, g_fp_off - end);
+    memset(ctx + fp_end, 0, CTX_SHARED_SIZE - fp_end);
+}
+
 u64 frame_fp_mask(void)
 {
     return g_xfeatures;

@@ -16,6 +16,7 @@
 #include "platform/systrap/systrap.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define PROOF_TIMEOUT_MS 300
 #define PROOF_REPORTS 8 /* signals from outside that may come in between */
@@ -160,6 +161,7 @@ static void thread_free(struct stub_thread *s)
 {
     if (s->fd >= 0)
         host_close(s->fd);
+    memset(s->ctx, 0, CTX_SHARED_SIZE); /* for the slot's next user */
     context_put(s->slot);
     kcache_free(stub_thread, s);
 }
@@ -514,6 +516,20 @@ static bool prove_thread(struct platform_as *as, struct stub_thread *s)
     return false;
 }
 
+/* The next guest can read the contexts of all threads: nothing of this one stays there. */
+static void forget(struct stub_thread *s)
+{
+    struct arch_regs idle;
+
+    if (s->state != STUB_FRAME)
+        return;
+    st_trace_stub_regs(&idle, systrap_stub_idle);
+    frame_scrub(s);
+    frame_fp_reset(s);
+    frame_write(s, &idle);
+    slot_init(s);
+}
+
 /* False: it is to be ended. */
 bool stub_recycle(struct platform_as *as)
 {
@@ -527,5 +543,7 @@ bool stub_recycle(struct platform_as *as)
         s->counted = false;
     }
     atomic_store(&as->nguest, 0);
+    for (struct stub_thread *s = atomic_load(&as->all); s; s = s->next)
+        forget(s);
     return true;
 }

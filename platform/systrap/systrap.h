@@ -340,6 +340,7 @@ bool frame_fp_small(void);
 void fp_normalize(void *fp);
 bool fp_acceptable(const void *fp);
 void frame_fp_reset(struct stub_thread *s);
+void frame_scrub(struct stub_thread *s);
 void frame_fp_get(struct stub_thread *s, void *buf);
 int frame_fp_set(struct stub_thread *s, const void *buf);
 

@@ -28,13 +28,23 @@ __asm__(
                                                "mov %gs:" STR(CTX_SEQ) ",%ax; cmp %ax,%gs:" STR(
                                                    CTX_DONE) "; jne g_forge; jmp 1b\n"
                                                              /* steps over a site with the trap flag, once it is hot */
-                                                             "g_tf: mov $600,%ebx; xor %r12d,%r12d\n"
-        "2: mov $39,%eax; syscall; dec %ebx; jnz 2b\n"
-        "test %r12d,%r12d; jnz 3f; mov $1,%r12d; mov $1,%ebx\n"
-        "pushfq; orq $0x100,(%rsp); popfq; jmp 2b\n"
-        "3: mov $60,%eax; syscall\n"
-        "g_end:\n.popsection\n");
-extern const char g_begin[], g_forge[], g_tf[], g_end[];
+                                                             "g_tf: mov $600,%ebx; xor "
+                                                             "%r12d,%r12d\n"
+                                                             "2: mov $39,%eax; syscall; dec %ebx; "
+                                                             "jnz 2b\n"
+                                                             "test %r12d,%r12d; jnz 3f; mov "
+                                                             "$1,%r12d; mov $1,%ebx\n"
+                                                             "pushfq; orq $0x100,(%rsp); popfq; "
+                                                             "jmp 2b\n"
+                                                             "3: mov $60,%eax; syscall\n"
+                                                             /* what was left in the context; leaves something */
+                                                             "g_left: mov %gs:" STR(
+                                                                 CTX_FP) ",%rdi; mov %gs:" STR(LOAD_R12) ",%rsi\n"
+                                                                                                         "mov %gs:4160,%rdx; movq $0x55,%gs:" STR(CTX_FP) "; movq $0x56,%gs:" STR(
+                                                                                                             LOAD_R12) "\n"
+                                                                                                                       "movq $0x57,%gs:4160; mov $61,%eax; syscall\n"
+                                                                                                                       "g_end:\n.popsection\n");
+extern const char g_begin[], g_forge[], g_tf[], g_left[], g_end[];
 #define AT(label) (TOY_CODE + (u64)((label)-g_begin))
 
 static struct platform_as *g_as;
@@ -175,5 +185,29 @@ Test(systrap_slots, trap_flag_at_a_patched_site)
     cr_expect_eq(t.last[1], 602);
     cr_expect_leq(t.last[2], 12);
     cr_expect_geq(t.last[2], 4);
+    platform_as_put(g_as);
+}
+
+static struct platform_action on_left(struct toy_task *t, const struct platform_event *ev)
+{
+    for (int i = 0; i < 3; i++)
+        t->last[i] = ev->args[i];
+    return toy_exit(t);
+}
+
+/* A stub that is used again has nothing of its former guest. */
+Test(systrap_slots, contexts_are_forgotten)
+{
+    for (int i = 0; i < 30; i++) {
+        struct toy_task t = {.fn = on_left, .entry = AT(g_left)};
+
+        toy_start(g_as, &t);
+        toy_join(&t);
+        for (int k = 0; k < 3; k++)
+            cr_expect_eq(t.last[k], 0);
+        platform_as_put(g_as);
+        toy_sleep_ms(2);
+        g_as = toy_as();
+    }
     platform_as_put(g_as);
 }
