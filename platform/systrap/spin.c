@@ -44,6 +44,22 @@ static u64 ticks(u64 ns)
     return ns * g_spin.tsc_mhz / 1000;
 }
 
+/* The rate of the time stamp, and how long a pause takes: too long if the host ran others. */
+static u64 calibrate(u64 *pause_ns)
+{
+    u64 t0 = __builtin_ia32_rdtsc(), n0 = host_now_mono(), n1, t1;
+    u32 pauses = 0;
+
+    do {
+        for (int i = 0; i < 64; i++, pauses++)
+            __builtin_ia32_pause();
+        t1 = __builtin_ia32_rdtsc();
+        n1 = host_now_mono();
+    } while (n1 - n0 < 10000);
+    *pause_ns = MAX((n1 - n0) / pauses, 1ull);
+    return MAX((t1 - t0) * 1000 / (n1 - n0), 1ull);
+}
+
 void spin_init(void)
 {
     int r = host_sched_getaffinity(0, sizeof(g_spin.mask), g_spin.mask);
@@ -51,18 +67,14 @@ void spin_init(void)
     g_spin.mask_len = r > 0 ? (size_t)r : 0;
     for (int i = 0; i < r / 8; i++)
         g_spin.ncpus += (u32)__builtin_popcountll(g_spin.mask[i]);
-    u64 t0 = __builtin_ia32_rdtsc(), n0 = host_now_mono(), n1, t1;
-    u32 pauses = 0;
-    do {
-        for (int i = 0; i < 64; i++, pauses++)
-            __builtin_ia32_pause();
-        t1 = __builtin_ia32_rdtsc();
-        n1 = host_now_mono();
-    } while (n1 - n0 < 20000);
-    g_spin.tsc_mhz = MAX((t1 - t0) * 1000 / (n1 - n0), 1ull);
-    u64 pause_ns = MAX((n1 - n0) / pauses, 1ull);
-    /* Each look of the stub at the slot is a load besides. */
-    g_spin.stub_limit = (u32)(STUB_SPIN_NS / (pause_ns + 2));
+    u64 pause_ns = 0, mhz[3], p;
+    for (size_t i = 0; i < ARRAY_SIZE(mhz); i++) {
+        mhz[i] = calibrate(&p);
+        pause_ns = i == 0 ? p : MIN(pause_ns, p);
+    }
+    g_spin.tsc_mhz = MAX(MIN(mhz[0], mhz[1]), MIN(MAX(mhz[0], mhz[1]), mhz[2])); /* in the middle */
+    /* Each look of the stub at the slot is a load besides. It counts down to 0: never from there. */
+    g_spin.stub_limit = MAX((u32)(STUB_SPIN_NS / (pause_ns + 2)), 1u);
 }
 
 u32 spin_stub_limit(void)
