@@ -364,9 +364,15 @@ static int patch_locked(struct platform_as *as, struct patch_site *site, const u
     atomic_store(&t->sites[index].live, true); /* somebody may be there before we are back */
     int err = st_as_run_locked(as, ops, ARRAY_SIZE(ops));
     if (err < 0) {
-        /* What is mapped there now is not known: nothing, soon; the kernel will map it again. */
+        /* What is mapped there now is not known: nothing, and the kernel will map it again. */
+        struct stub_op op = {.nr = LINUX_SYS_munmap, .args = {addr, PAGE_SIZE}};
         patch_touch_locked(as, addr, PAGE_SIZE);
-        page_put(copy);
+        if (!atomic_load(&as->dead) && st_as_run_locked(as, &op, 1) < 0)
+            st_as_kill(as, "a page of text can't be taken away");
+        if (!atomic_load(&as->dead))
+            page_put(copy); /* else it goes with the stub */
+        else if (page->file_page == NO_PAGE)
+            page->file_page = copy;
         return err;
     }
     page_put(page->file_page);
@@ -454,34 +460,33 @@ struct patch_site *patch_site_starting(struct platform_as *as, u64 start)
 
 /* --- who is in the middle of one --- */
 
-/* Where an address inside the overwritten bytes leads. */
-static bool redirect(struct platform_as *as, u64 *rip, struct patch_site **out)
+/* The site in whose overwritten bytes rip is, perhaps a former one, and where that leads. */
+static struct patch_site *site_around(struct platform_as *as, u64 rip, u64 *to)
 {
     struct patch_table *t = atomic_load(&as->patches);
     struct patch_site *s;
 
     if (likely(!t))
-        return false;
-    s = find(t, *rip);
-    if (s && !patch_is_mov(s) && atomic_load(&s->live)) {
-        *rip = entry_addr((u32)(s - t->sites)) + ENTRY_TAIL;
-        *out = s;
-        return true;
+        return NULL;
+    s = find(t, rip);
+    if (s && !patch_is_mov(s)) {
+        *to = entry_addr((u32)(s - t->sites)) + ENTRY_TAIL;
+        return s;
     }
-    s = find(t, *rip + 2);
-    if (s && s->kind == PATCH_MOV32 && atomic_load(&s->live)) {
-        *rip = entry_addr((u32)(s - t->sites)) + ENTRY_SLOW;
-        *out = s;
-        return true;
-    }
-    return false;
+    s = find(t, rip + 2);
+    if (!s || s->kind != PATCH_MOV32)
+        return NULL;
+    *to = entry_addr((u32)(s - t->sites)) + ENTRY_SLOW;
+    return s;
 }
 
 void patch_redirect(struct platform_as *as, struct arch_regs *regs)
 {
-    struct patch_site *site;
+    u64 to;
+    struct patch_site *site = site_around(as, regs->rip, &to);
 
-    redirect(as, &regs->rip, &site);
+    if (site && atomic_load(&site->live))
+        regs->rip = to;
 }
 
 /* A site that code jumps into is given up: its page becomes as the kernel knows it, at the next
@@ -500,16 +505,27 @@ void patch_give_up(struct platform_as *as, struct patch_site *site)
     mutex_unlock(&as->lock);
 }
 
-bool patch_fault(struct platform_as *as, int sig, struct arch_regs *regs)
+bool patch_fault(struct platform_thread *v, int sig, struct arch_regs *regs)
 {
+    struct platform_as *as = v->as;
     struct patch_site *site;
-    u64 rip = regs->rip;
+    u64 to, rip = regs->rip;
 
-    if ((sig != LINUX_SIGSEGV && sig != LINUX_SIGILL) || !redirect(as, &rip, &site))
+    if ((sig != LINUX_SIGSEGV && sig != LINUX_SIGILL) || !(site = site_around(as, rip, &to)))
         return false;
-    if (++site->faults >= FAULTS_MAX)
+    mutex_lock(&as->lock); /* it may be about to be patched, or given up */
+    bool live = atomic_load(&site->live);
+    bool enough = live && ++site->faults >= FAULTS_MAX;
+    mutex_unlock(&as->lock);
+    if (!live) {
+        /* What caused the fault may be gone: once more. */
+        bool again = v->retried != rip;
+        v->retried = rip;
+        return again;
+    }
+    if (enough)
         patch_give_up(as, site);
     else
-        regs->rip = rip;
+        regs->rip = to;
     return true;
 }

@@ -250,7 +250,7 @@ static bool frame_event(struct platform_thread *v, struct platform_event *ev,
     }
     if (sig == LINUX_SIGSEGV && st_as_fault(v->as, si.fault.addr))
         return interrupted(v, ev);
-    if (patch_fault(v->as, sig, &v->regs) || trampoline_fault(v, sig, rip)) {
+    if (patch_fault(v, sig, &v->regs) || trampoline_fault(v, sig, rip)) {
         v->rax = v->regs.rax;
         v->dirty = true;
         return interrupted(v, ev);
@@ -341,6 +341,7 @@ static void resume(struct platform_thread *v, const struct platform_action *act,
 {
     u32 none = 0;
 
+    v->retried = 0;
     if (!v->died && atomic_load(&v->as->dead))
         st_vcpu_died(v);
     if (v->died)

@@ -236,6 +236,7 @@ struct platform_thread {
     bool step;                      /* single_step for the next resume */
     bool stepping;                  /* the trap flag is ours */
     bool strip;                     /* ... and is to be taken out of the registers */
+    u64 retried;                    /* fault in code that was no longer there: seen once */
     bool died;                      /* DIED has been or must be delivered */
     struct arch_regs regs, next;
     struct spin spin;
@@ -396,7 +397,7 @@ void patch_free(struct platform_as *as);
 bool patch_is_hot(struct platform_thread *v, u64 ip);
 void patch_redirect(struct platform_as *as, struct arch_regs *regs);
 /* A fault inside a patched site: regs go on in its entry. */
-bool patch_fault(struct platform_as *as, int sig, struct arch_regs *regs);
+bool patch_fault(struct platform_thread *v, int sig, struct arch_regs *regs);
 struct patch_site {
     u64 ip;  /* behind the syscall instruction */
     u64 ret; /* behind what was overwritten */

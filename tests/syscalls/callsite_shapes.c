@@ -447,3 +447,43 @@ TEST(threads_while_sites_become_hot)
         EXPECT_EXIT(pid, 0);
     }
 }
+
+static void *jump_in(void *arg)
+{
+    int rounds = *(int *)arg;
+    long tid = syscall(SYS_gettid), ppid = getppid();
+
+    while (!atomic_load(&g_go))
+        sched_yield();
+    for (int i = 0; i < rounds; i++) {
+        if (getppid_b8(0) != ppid || callsite_nr(getppid_b8_call, NR_GETTID, 0, 0, 0) != tid) {
+            t_fail(__FILE__, __LINE__, "wrong result in round %d", i);
+            break;
+        }
+    }
+    return NULL;
+}
+
+/* All at once, until a sandbox may have had enough of it. */
+TEST(threads_jump_to_the_instruction)
+{
+    for (int i = 0; i < 30; i++) {
+        pid_t pid = t_fork();
+
+        if (pid == 0) {
+            int rounds = 100;
+            pthread_t th[3];
+
+            atomic_store(&g_go, 0);
+            for (int k = 0; k < WARM; k++)
+                ASSERT_EQ(getppid_b8(0), getppid());
+            for (int k = 0; k < 3; k++)
+                ASSERT_EQ(pthread_create(&th[k], NULL, jump_in, &rounds), 0);
+            atomic_store(&g_go, 1);
+            for (int k = 0; k < 3; k++)
+                pthread_join(th[k], NULL);
+            CHILD_EXIT();
+        }
+        EXPECT_EXIT(pid, 0);
+    }
+}
