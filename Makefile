@@ -149,9 +149,6 @@ fuzz:
 
 fuzz-build: $(if $(CFG_FUZZ),$(FUZZ_BIN))
 
-bench: all
-	@O=$(O) PLATFORMS="$(PLATFORMS)" tests/bench/run.sh
-
 FMT_FILES = $(shell find include runsc sentry platform tests -name '*.[ch]' 2>/dev/null)
 fmt:
 	$(Q)clang-format -i $(FMT_FILES)
@@ -175,7 +172,7 @@ install: all
 	install -D -m 0755 $(O)/runsc $(DESTDIR)$(PREFIX)/bin/runsc
 
 clean:
-	rm -rf $(O)/obj $(O)/gen $(O)/tests $(O)/runsc $(O)/libcvisor.a $(O)/objects $(O)/check
+	rm -rf $(O)/obj $(O)/gen $(O)/tests $(O)/runsc $(O)/libcvisor.a $(O)/objects $(O)/check $(O)/bench
 
 distclean:
 	rm -rf $(O) $(O)-asan $(O)-ubsan $(O)-tsan $(O)-lockdep $(O)-fuzz

@@ -1,15 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian packages that building and testing need, if some are missing and we are root.
-# Otherwise prints the command. Usage: deps.sh [--list]
+# Otherwise prints the command. Usage: deps.sh [--list|--optional]
 
 build="gcc make libc6-dev pkg-config libseccomp-dev libcap-dev libunwind-dev liblzma-dev
 libjansson-dev liburcu-dev"
 tests="libcriterion-dev clang-format clang libclang-rt-dev busybox-static sqlite3 g++ git python3
 perl xz-utils procps"
+# Never installed from here: `make bench` compares with those that are there.
+optional="bubblewrap proot runc"
 
 if [ "${1-}" = --list ]; then
     echo $build $tests
+    exit 0
+elif [ "${1-}" = --optional ]; then
+    echo $optional
     exit 0
 fi
 if ! command -v dpkg-query >/dev/null 2>&1; then
