@@ -47,6 +47,8 @@ static s64 selftest_census(struct task *t, uaddr_t buf, u64 size)
 static struct mutex g_outer = MUTEX_INIT(LOCK_FDTABLE);
 static struct mutex g_inner = MUTEX_INIT(LOCK_MM_MAP);
 
+static volatile int g_racy; /* guarded by nothing, on purpose */
+
 s64 selftest_prctl(struct task *t, u64 what, uaddr_t buf, u64 size)
 {
     volatile char *volatile stale;
@@ -75,6 +77,9 @@ s64 selftest_prctl(struct task *t, u64 what, uaddr_t buf, u64 size)
         return selftest_census(t, buf, size);
     case SELFTEST_FAIL_ALLOC:
         atomic_store(&g_kcache_fail_every, (u32)buf.v);
+        return 0;
+    case SELFTEST_RACE:
+        g_racy = g_racy + 1;
         return 0;
     default:
         return -EINVAL;

@@ -18,6 +18,7 @@ enum selftest {
     SELFTEST_LOCK_HELD,      /* lockdep: at the return to the guest */
     SELFTEST_CENSUS,         /* (buf, size): lines "type live"; returns their length */
     SELFTEST_FAIL_ALLOC,     /* (n): every n-th allocation fails, 0 = none */
+    SELFTEST_RACE,           /* TSan, when two tasks do it at the same time */
 };
 
 /* what and its arguments are those of the prctl from the second on. */

@@ -2,6 +2,7 @@
 /*
  * The guest's side of sentry/kernel/selftest.h.
  *   selftest make N            one mistake; prints "answered: RESULT" if the sentry lives on
+ *   selftest race N            two processes make it again and again at the same time
  *   selftest grow N CMD...     runs CMD a few times, then N times more, and prints the types of kernel
  *                              objects of which there are at least N more afterwards
  */
@@ -110,8 +111,15 @@ int main(int argc, char **argv)
         printf("answered: %ld\n", r < 0 ? -(long)errno : r);
         return 0;
     }
+    if (argc == 3 && strcmp(argv[1], "race") == 0) {
+        pid_t pid = fork();
+
+        for (int i = 0; i < 2000; i++)
+            prctl(SELFTEST_PRCTL, atol(argv[2]), 0, 0, 0);
+        return pid == 0 ? 0 : waitpid(pid, NULL, 0) != pid;
+    }
     if (argc > 3 && strcmp(argv[1], "grow") == 0)
         return grow(atoi(argv[2]), argv + 3);
-    fprintf(stderr, "usage: selftest make N | grow N CMD...\n");
+    fprintf(stderr, "usage: selftest make N | race N | grow N CMD...\n");
     return 2;
 }

@@ -30,6 +30,10 @@ mistake() {
 }
 has CFG_SAN address && mistake selftest_asan 1 use-after-poison
 has CFG_SAN undefined && mistake selftest_ubsan 2 'signed integer overflow'
+if has CFG_SAN thread; then
+    guest race 7 >"$T/race.out" 2>&1
+    check selftest_tsan grep -q 'ThreadSanitizer: data race' "$T/race.out"
+fi
 if has CFG_LOCKDEP 1; then
     mistake selftest_lock_order 3 'lockdep: order: taking FDTABLE'
     mistake selftest_lock_held 4 'lockdep: locks held at return to guest'
