@@ -45,7 +45,7 @@ static int clone_check(const struct clone_params *p)
 
 static bool clone_over_nproc(struct task *t)
 {
-    u64 limit = t->group->rlimits[LINUX_RLIMIT_NPROC].rlim_cur;
+    u64 limit = group_rlimit(t->group, LINUX_RLIMIT_NPROC);
     if (t->cred->uid == 0 || capable(LINUX_CAP_SYS_RESOURCE) || capable(LINUX_CAP_SYS_ADMIN))
         return false;
     /* Counted over the sandbox: one user is the normal case. */
@@ -303,7 +303,6 @@ int task_publish_init(struct task *t)
 int task_start(struct task *t)
 {
     task_get(t); /* the platform thread's reference, dropped at EXIT */
-    atomic_store(&t->in_event, true);
     int err = platform_thread_create(t->mm->as, t, &t->pt);
     if (err)
         task_put(t);

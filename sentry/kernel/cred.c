@@ -33,7 +33,9 @@ struct cred *cred_copy(const struct cred *old)
     struct cred *c = kcache_alloc(cred);
     if (!c)
         return NULL;
-    *c = *old;
+    /* Others take and drop references of old at the same time. */
+    memcpy((char *)c + sizeof(c->refs), (const char *)old + sizeof(old->refs),
+           sizeof(*c) - sizeof(c->refs));
     ref_init(&c->refs);
     c->groups = NULL;
     if (old->ngroups) {

@@ -219,7 +219,8 @@ static void exit_group_dead(struct thread_group *g)
     exit_session_leader(g);
     pgrp_check_orphans(g);
     exit_reparent_children(g);
-    __atomic_store_n(&g->zombie, true, __ATOMIC_RELEASE); /* pidfd.c reads it without the lock */
+    atomic_store_explicit(&g->zombie, true,
+                          memory_order_release); /* pidfd.c reads it without the lock */
     pidfd_notify_exit(g);
     if (exit_notify_parent(g))
         exit_reap_locked(g);

@@ -187,7 +187,7 @@ struct file *fd_get(struct task *t, int fd)
 
 static u32 fd_limit(struct task *t)
 {
-    u64 n = __atomic_load_n(&t->group->rlimits[LINUX_RLIMIT_NOFILE].rlim_cur, __ATOMIC_RELAXED);
+    u64 n = group_rlimit(t->group, LINUX_RLIMIT_NOFILE);
 
     return (u32)MIN(n, (u64)FD_MAX);
 }

@@ -125,7 +125,12 @@ bool pgrp_has_stopped(struct process_group *pg)
 {
     struct thread_group *g;
     list_for_each_entry (g, &pg->members, pgrp_node) {
-        if (!g->zombie && g->stop == GROUP_STOPPED)
+        if (g->zombie)
+            continue;
+        struct sighand *sh = group_lock_sighand(g);
+        bool stopped = g->stop == GROUP_STOPPED;
+        mutex_unlock(&sh->lock);
+        if (stopped)
             return true;
     }
     return false;

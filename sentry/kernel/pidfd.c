@@ -43,7 +43,8 @@ static void pidfd_release(struct file *f)
 static u32 pidfd_poll(struct file *f)
 {
     struct thread_group *g = f->priv;
-    return __atomic_load_n(&g->zombie, __ATOMIC_ACQUIRE) ? LINUX_POLLIN | LINUX_POLLRDNORM : 0;
+    return atomic_load_explicit(&g->zombie, memory_order_acquire) ? LINUX_POLLIN | LINUX_POLLRDNORM
+                                                                  : 0;
 }
 
 static struct waitq *pidfd_waitq(struct file *f)

@@ -20,7 +20,7 @@ KCACHE(pid_entry);
 
 static struct rangetree g_pids; /* TASKS */
 static int g_last_pid;          /* TASKS */
-static u32 g_ntasks;            /* TASKS */
+static _Atomic u32 g_ntasks;    /* changed under TASKS */
 
 void pidtab_init(void)
 {

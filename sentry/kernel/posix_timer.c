@@ -197,7 +197,7 @@ int posix_timer_create(struct task *t, int clock, const struct linux_sigevent *s
 {
     struct linux_sigevent def = {.sigev_signo = LINUX_SIGALRM};
     struct posix_timers *pts = posix_timers_of(t->group);
-    u64 limit = t->group->rlimits[LINUX_RLIMIT_SIGPENDING].rlim_cur;
+    u64 limit = group_rlimit(t->group, LINUX_RLIMIT_SIGPENDING);
     int err = timer_check_clock(t, clock);
     if (err)
         return err;

@@ -257,7 +257,7 @@ static int sigpending_add(struct thread_group *g, struct sigpending *p, int sig,
     bool rt = sig >= LINUX_SIGRTMIN;
     if (!rt && (p->set & sig_bit(sig)))
         return 0; /* one instance of a standard signal */
-    u64 limit = g->rlimits[LINUX_RLIMIT_SIGPENDING].rlim_cur;
+    u64 limit = group_rlimit(g, LINUX_RLIMIT_SIGPENDING);
     bool by_user = info && info->si_code <= 0 && info->si_code != LINUX_SI_TIMER;
     struct sigqueue_entry *e = NULL;
     if (g->sig_queued < SIGQUEUE_HARD_LIMIT && (!rt || g->sig_queued < limit))

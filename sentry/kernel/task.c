@@ -31,6 +31,8 @@ struct task *task_alloc(struct thread_group *g)
     t->altstack.ss_flags = LINUX_SS_DISABLE;
     t->syscall_nr = ~0ull;
     t->timerslack_ns = 50000;
+    /* Until the platform runs it, there is nothing that a signal could interrupt. */
+    atomic_store(&t->in_event, true);
     t->start_ns = host_now_mono();
     t->last_event_ns = t->start_ns;
     memset(t->cpu_mask, 0xff, sizeof(t->cpu_mask));

@@ -141,7 +141,7 @@ struct thread_group { /* a process */
     bool did_exec;               /* setpgid of a child: EACCES */
     bool child_subreaper, has_subreaper_ancestor;
     int exit_signal;          /* to the parent; TASKS */
-    bool zombie;              /* leader dead and every thread gone; reapable. TASKS to change */
+    _Atomic bool zombie;      /* leader dead and every thread gone; reapable. TASKS to change */
     bool auto_reap;           /* parent ignores SIGCHLD */
     int exit_code;            /* wait status once group_exit or zombie. SIGHAND */
     struct waitq child_waitq; /* wait4 of this process; SIGCHLD events */
@@ -252,7 +252,7 @@ struct task {
     _Atomic u64 mm_maxrss; /* bytes; kept when the mm has gone */
 
     /* misc */
-    int nice;
+    _Atomic int nice;
     u64 timerslack_ns;
     u64 cpu_mask[16]; /* sched_setaffinity */
     u64 rseq_addr;
@@ -262,8 +262,8 @@ struct task {
     bool no_new_privs;
     /* The platform has answers of ours: answers.c. Set by self, with TASKS held */
     bool answering;
-    int sched_policy, sched_priority;
-    bool sched_reset_on_fork;
+    _Atomic int sched_policy, sched_priority;
+    _Atomic bool sched_reset_on_fork;
     u64 fault_addr, fault_trapno, fault_err; /* for sigcontext; self */
 };
 
@@ -282,6 +282,11 @@ struct process_group *pgrp_find_locked(int id);
 void group_get(struct thread_group *g);
 void group_put(struct thread_group *g);
 /* Locks (rank SIGHAND) and returns the sighand of a group, whatever exec does meanwhile. */
+/* The soft limit: a change is seen sooner or later. */
+static inline u64 group_rlimit(const struct thread_group *g, int which)
+{
+    return __atomic_load_n(&g->rlimits[which].rlim_cur, __ATOMIC_RELAXED);
+}
 struct sighand *group_lock_sighand(struct thread_group *g);
 /* Calls fn for every thread group with TASKS held for reading; stops when it returns non-zero. */
 int group_for_each(int (*fn)(struct thread_group *g, void *arg), void *arg);

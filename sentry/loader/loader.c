@@ -219,7 +219,7 @@ static void set_comm(struct loader_result *res, const char *filename)
 
 static u64 stack_rlimit(struct task *t)
 {
-    return t->group ? t->group->rlimits[LINUX_RLIMIT_STACK].rlim_cur : LINUX_RLIM_INFINITY;
+    return t->group ? group_rlimit(t->group, LINUX_RLIMIT_STACK) : LINUX_RLIM_INFINITY;
 }
 
 static int load(struct load *l, const struct loader_args *args, struct loader_result *res)

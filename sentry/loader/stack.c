@@ -35,7 +35,7 @@ static u64 push_bytes(struct push *p, const void *buf, size_t n)
 
 u64 stack_args_limit(void)
 {
-    u64 stack = current && current->group ? current->group->rlimits[LINUX_RLIMIT_STACK].rlim_cur
+    u64 stack = current && current->group ? group_rlimit(current->group, LINUX_RLIMIT_STACK)
                                           : LINUX_RLIM_INFINITY;
     u64 limit = MIN(stack / 4, LINUX_ARG_MAX_TOTAL);
 

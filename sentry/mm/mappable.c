@@ -76,10 +76,12 @@ void mapping_split(struct vma *v, struct vma *tail)
     struct mappable *m = v->mappable;
     u64 cut = tail->off;
 
-    tail->map = v->map;
+    tail->map.mm = v->map.mm;
     tail->map.addr = tail->node.start;
+    tail->map.writable = v->map.writable;
     tail->map.node.start = cut;
     mutex_lock(&m->lock);
+    tail->map.node.end = v->map.node.end;
     v->map.node.end = cut;
     rangetree_insert_multi(&m->maps, &tail->map.node);
     mutex_unlock(&m->lock);

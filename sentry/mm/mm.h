@@ -139,7 +139,7 @@ struct mm {
     u32 auxv_len;        /* u64 words */
     struct file *exe;    /* referenced; /proc/PID/exe; map_lock */
     _Atomic u64 max_rss; /* bytes */
-    bool dumpable;
+    _Atomic bool dumpable;
     u64 vdso_base;
     u64 membarrier_state;
 };

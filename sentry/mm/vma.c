@@ -8,6 +8,8 @@
 #include "sentry/vfs/vfs.h"
 
 #include <errno.h>
+#include <stddef.h>
+#include <string.h>
 
 KCACHE(vma);
 
@@ -61,7 +63,7 @@ int vma_split(struct mm *mm, u64 addr)
     tail = vma_new();
     if (!tail)
         return -ENOMEM;
-    *tail = *v;
+    memcpy(tail, v, offsetof(struct vma, map));
     tail->node.start = addr;
     tail->off = v->off + (addr - v->node.start);
     if (tail->file)
@@ -158,7 +160,7 @@ u64 mm_rlimit(int which)
 {
     if (!current || !current->group)
         return LINUX_RLIM_INFINITY;
-    return __atomic_load_n(&current->group->rlimits[which].rlim_cur, __ATOMIC_RELAXED);
+    return group_rlimit(current->group, which);
 }
 
 int mm_check_limits(struct mm *mm, u64 more, u64 more_data)

@@ -203,7 +203,7 @@ s64 sys_set_robust_list(struct task *t, const struct syscall_args *a)
 {
     if (a->v[1] != sizeof(struct linux_robust_list_head))
         return -EINVAL;
-    t->robust_list = arg_ptr(a, 0);
+    __atomic_store_n(&t->robust_list.v, arg_ptr(a, 0).v, __ATOMIC_RELAXED);
     t->robust_len = a->v[1];
     return 0;
 }
@@ -223,7 +223,7 @@ s64 sys_get_robust_list(struct task *t, const struct syscall_args *a)
                   (t->cred->fsuid == c->euid && t->cred->fsuid == c->suid &&
                    t->cred->fsuid == c->uid);
         cred_put(c);
-        head = o->robust_list.v;
+        head = __atomic_load_n(&o->robust_list.v, __ATOMIC_RELAXED);
         task_put(o);
         if (!ok)
             return -EPERM;

@@ -19,7 +19,7 @@ static s64 do_poll(struct task *t, uaddr_t fds, u32 n, u64 deadline, bool poll)
 {
     struct linux_pollfd small[POLL_ON_STACK], *p = small;
     size_t bytes = (size_t)n * sizeof(*p);
-    if (n > __atomic_load_n(&t->group->rlimits[LINUX_RLIMIT_NOFILE].rlim_cur, __ATOMIC_RELAXED))
+    if (n > group_rlimit(t->group, LINUX_RLIMIT_NOFILE))
         return -EINVAL;
     if (n > POLL_ON_STACK) {
         p = kmalloc(bytes);

@@ -23,10 +23,13 @@ static int rlimit_change(struct task *t, struct thread_group *g, u32 resource,
     struct linux_rlimit *r = &g->rlimits[resource];
     *old = *r;
     if (new) {
-        if (new->rlim_max > r->rlim_max && !cred_capable(t->cred, LINUX_CAP_SYS_RESOURCE))
+        if (new->rlim_max > r->rlim_max && !cred_capable(t->cred, LINUX_CAP_SYS_RESOURCE)) {
             err = -EPERM;
-        else
-            *r = *new;
+        } else {
+            /* group_rlimit() takes no lock. */
+            __atomic_store_n(&r->rlim_cur, new->rlim_cur, __ATOMIC_RELAXED);
+            __atomic_store_n(&r->rlim_max, new->rlim_max, __ATOMIC_RELAXED);
+        }
     }
     mutex_unlock(&g->rlimit_lock);
     if (!err && new &&resource == LINUX_RLIMIT_CPU)

@@ -73,7 +73,7 @@ static int sched_set(struct task *t, int pid, int policy, int prio, bool reset)
     if (!err && !sched_owner(t, to))
         err = -EPERM;
     if (!err && sched_is_rt(policy) && !capable(LINUX_CAP_SYS_NICE) &&
-        (u64)prio > to->group->rlimits[LINUX_RLIMIT_RTPRIO].rlim_cur &&
+        (u64)prio > group_rlimit(to->group, LINUX_RLIMIT_RTPRIO) &&
         (policy != to->sched_policy || prio > to->sched_priority))
         err = -EPERM;
     if (!err) {
@@ -262,7 +262,7 @@ static int nice_set(struct task *t, struct task *to, int nice)
 {
     if (!sched_owner(t, to))
         return -EPERM;
-    u64 limit = to->group->rlimits[LINUX_RLIMIT_NICE].rlim_cur;
+    u64 limit = group_rlimit(to->group, LINUX_RLIMIT_NICE);
     if (nice < to->nice && !capable(LINUX_CAP_SYS_NICE) && (u64)(20 - nice) > limit)
         return -EACCES;
     to->nice = nice;

@@ -55,8 +55,7 @@ static ssize_t write_limit(u64 pos, size_t n)
     u64 limit = LINUX_RLIM_INFINITY;
 
     if (current)
-        limit = __atomic_load_n(&current->group->rlimits[LINUX_RLIMIT_FSIZE].rlim_cur,
-                                __ATOMIC_RELAXED);
+        limit = group_rlimit(current->group, LINUX_RLIMIT_FSIZE);
     if (limit != LINUX_RLIM_INFINITY) {
         if (pos >= limit) {
             signal_send_task(current, LINUX_SIGXFSZ, NULL);
@@ -250,7 +249,7 @@ int vfs_fallocate(struct file *f, int mode, u64 off, u64 len)
         return -EFBIG;
     if (!f->ops->fallocate)
         return -EOPNOTSUPP;
-    limit = current->group->rlimits[LINUX_RLIMIT_FSIZE].rlim_cur;
+    limit = group_rlimit(current->group, LINUX_RLIMIT_FSIZE);
     if (!(mode & (LINUX_FALLOC_FL_KEEP_SIZE | LINUX_FALLOC_FL_COLLAPSE_RANGE)) && end > limit &&
         end > atomic_load(&f->inode->size)) {
         signal_send_task(current, LINUX_SIGXFSZ, NULL);

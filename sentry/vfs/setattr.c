@@ -162,7 +162,7 @@ static int truncate_inode(struct inode *inode, u64 len)
 
     if (len > (u64)INT64_MAX)
         return -EINVAL;
-    limit = current ? current->group->rlimits[LINUX_RLIMIT_FSIZE].rlim_cur : LINUX_RLIM_INFINITY;
+    limit = current ? group_rlimit(current->group, LINUX_RLIMIT_FSIZE) : LINUX_RLIM_INFINITY;
     if (len > limit && len > atomic_load(&inode->size)) {
         signal_send_task(current, LINUX_SIGXFSZ, NULL);
         return -EFBIG;

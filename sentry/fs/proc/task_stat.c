@@ -117,7 +117,7 @@ static u64 get_rlimit(struct thread_group *g, int which)
     u64 v;
 
     mutex_lock(&g->rlimit_lock);
-    v = g->rlimits[which].rlim_cur;
+    v = group_rlimit(g, which);
     mutex_unlock(&g->rlimit_lock);
     return v;
 }

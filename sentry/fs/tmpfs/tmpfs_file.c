@@ -263,7 +263,7 @@ static void tmpfs_release(struct file *f)
 {
     struct tmpfs_inode *ti = tmpfs_i(f->inode);
 
-    if (!f->writable || !__atomic_load_n(&ti->spec_end, __ATOMIC_RELAXED))
+    if (!f->writable || !atomic_load_explicit(&ti->spec_end, memory_order_relaxed))
         return;
     /* The last reference may be a mapping's, put under MM_MAP: never wait here. */
     if (!mutex_trylock(&f->inode->data_lock))

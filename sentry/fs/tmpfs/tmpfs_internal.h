@@ -41,7 +41,8 @@ struct tmpfs_inode {
     struct rangetree extents; /* changed under cache_lock; removal also under data_lock */
     u64 pages;                /* charged; cache_lock */
     /* Allocated ahead of a sequential writer; touched: maybe not all zeroes. cache_lock */
-    u64 spec_start, spec_end;
+    u64 spec_start;
+    _Atomic u64 spec_end;
     bool spec_touched;
     _Atomic u32 seals; /* LINUX_F_SEAL_*; changed under data_lock */
     bool anonymous;    /* shared anonymous memory: large pieces. Immutable */
