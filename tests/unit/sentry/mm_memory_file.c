@@ -52,6 +52,34 @@ Test(memory_file, recycled_memory_is_zero)
     }
 }
 
+/* Memory without pages is found although there is some with, and stays so until it is touched. */
+Test(memory_file, holes)
+{
+    const u64 len = 8 * PAGE_SIZE;
+    struct memory_file_req r = {.len = len,
+                                .align = PAGE_SIZE,
+                                .kind = MF_TMPFS,
+                                .after = ~0ull,
+                                .before = ~0ull,
+                                .holes = true};
+    s64 used = memory_file_alloc(len, PAGE_SIZE, MF_TMPFS, ~0ull), off;
+
+    cr_assert_geq(used, 0);
+    memset(memory_file_ptr((u64)used), 0xaa, len);
+    memory_file_put((u64)used, len);
+    for (int round = 0; round < 100; round++) {
+        off = memory_file_alloc_req(&r);
+        cr_assert_geq(off, 0);
+        cr_assert_neq(off, used);
+        cr_assert_eq(memory_file_resident((u64)off, len), 0);
+        memory_file_put_untouched((u64)off, len);
+    }
+    cr_assert_eq(memory_file_used(MF_TMPFS), 0);
+    off = memory_file_alloc(len, PAGE_SIZE, MF_TMPFS, ~0ull);
+    cr_assert_eq(off, used, "small pieces reuse committed pages");
+    cr_assert_eq(*(u8 *)memory_file_ptr((u64)off), 0);
+}
+
 Test(memory_file, limit_alignment_hints)
 {
     s64 a, b, c;
