@@ -105,11 +105,6 @@ ssize_t host_recv_fds(int sock, void *buf, size_t n, int *fds, size_t *nfds, int
     return r;
 }
 
-ssize_t host_recv(int sock, void *buf, size_t n, int flags)
-{
-    return HOST_CALL(recvfrom, sock, buf, n, flags, NULL, NULL);
-}
-
 ssize_t host_sendmsg(int fd, const struct linux_msghdr *m, int flags)
 {
     return HOST_CALL(sendmsg, fd, m, flags);

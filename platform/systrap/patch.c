@@ -515,7 +515,7 @@ bool patch_fault(struct platform_thread *v, int sig, struct arch_regs *regs)
         return false;
     mutex_lock(&as->lock); /* it may be about to be patched, or given up */
     bool live = atomic_load(&site->live);
-    bool enough = live && ++site->faults >= FAULTS_MAX;
+    bool enough = live && atomic_fetch_add(&site->faults, 1) + 1 >= FAULTS_MAX;
     mutex_unlock(&as->lock);
     if (!live) {
         /* What caused the fault may be gone: once more. */

@@ -405,7 +405,7 @@ struct patch_site {
     u8 kind;  /* enum patch_kind */
     bool bad; /* jumped into too often: not again */
     atomic_bool live;
-    u16 faults;
+    _Atomic u16 faults;
     u16 next; /* of the same hash, + 1 */
 };
 enum patch_kind { PATCH_MOV32, PATCH_MOV64, PATCH_CMP_4095, PATCH_CMP_4096 };

@@ -28,7 +28,6 @@ struct gofer_conn *gofer_conn_new(const struct gofer_export *ex)
     }
     c->ex = *ex;
     c->msize = P9_MSIZE_MIN;
-    c->spin.limit = GOFER_SPIN_NS;
     rangetree_init(&c->fids);
     mutex_init(&c->lock, LOCK_GOFER_CONN);
     mutex_init(&c->tx_lock, LOCK_LEAF);
@@ -48,28 +47,6 @@ void gofer_conn_free(struct gofer_conn *c)
 
 /* --- receiving: leader only --- */
 
-/* As host_read; does not sleep at once while requests come fast. */
-static ssize_t read_soon(struct gofer_conn *c, void *buf, size_t size)
-{
-    struct spin *s = &c->spin;
-    u64 now = host_now_mono();
-    ssize_t n = -EAGAIN;
-
-    if (spin_begin(s, now)) {
-        do {
-            n = host_recv(c->ex.sock, buf, size, LINUX_MSG_DONTWAIT);
-            now = host_now_mono();
-        } while (n == -EAGAIN && spin_more(s, now));
-        if (n != -EAGAIN) {
-            spin_end(s, now, true);
-            return n;
-        }
-    }
-    n = host_read(c->ex.sock, buf, size);
-    spin_end(s, host_now_mono(), false);
-    return n;
-}
-
 /* At least want bytes in the stage. False at the end of the connection. */
 static bool stage_fill(struct gofer_conn *c, size_t want)
 {
@@ -81,7 +58,7 @@ static bool stage_fill(struct gofer_conn *c, size_t want)
     c->stage_len -= c->stage_pos;
     c->stage_pos = 0;
     while (c->stage_len < want) {
-        n = read_soon(c, c->stage + c->stage_len, STAGE_SIZE - c->stage_len);
+        n = host_read(c->ex.sock, c->stage + c->stage_len, STAGE_SIZE - c->stage_len);
         if (n == -EINTR)
             continue;
         if (n <= 0)

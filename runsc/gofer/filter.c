@@ -60,8 +60,6 @@ struct filter_rule {
 static const struct filter_rule g_rules[] = {
     /* the connection */
     ALLOW(read, "receive requests"),
-    ALLOW_IF(recvfrom, "receive requests, without waiting", ARG_EQ(3, LINUX_MSG_DONTWAIT),
-             ARG_EQ(4, 0)),
     ALLOW(write, "log lines"),
     ALLOW(writev, "log lines"),
     ALLOW(sendmsg, "send answers, with donated descriptors"),

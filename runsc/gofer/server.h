@@ -15,14 +15,12 @@
 #include "cvisor/p9.h"
 #include "cvisor/rangetree.h"
 #include "cvisor/refs.h"
-#include "cvisor/spin.h"
 #include "runsc/gofer/gofer.h"
 
 #include <stdatomic.h>
 
 #define GOFER_FIDS_MAX (1u << 20)
 #define GOFER_THREADS_MAX 4u            /* of a connection */
-#define GOFER_SPIN_NS 20000u            /* for the next request, while they come fast */
 #define GOFER_INLINE_IO (64u << 10)     /* reads and writes up to this size keep the lead */
 #define GOFER_EXT_MSIZE_MIN (16u << 10) /* every extension answer without data fits */
 #define GOFER_XATTR_MAX (64u << 10)
@@ -64,7 +62,6 @@ struct gofer_conn {
     struct rangetree fids;  /* lead */
     u8 *stage;              /* bytes received and not yet parsed; lead */
     size_t stage_pos, stage_len;
-    struct spin spin; /* for the next request; lead */
 
     struct mutex lock;     /* rank GOFER_CONN */
     struct cond changed;   /* leading, dead, slow or threads changed */

@@ -111,31 +111,6 @@ void p9c_slot_put(struct p9_client *c, struct p9c_slot *s)
 
 /* --- receiving: the thread that set c->receiving --- */
 
-/* As host_recv_fds; does not sleep at once while answers come fast. */
-static ssize_t recv_soon(struct p9_client *c, void *buf, size_t size, int *fds, size_t *nfds)
-{
-    struct spin *s = &c->spin;
-    size_t room = *nfds;
-    u64 now = host_now_mono();
-    ssize_t n;
-
-    if (spin_begin(s, now)) {
-        do {
-            *nfds = room;
-            n = host_recv_fds(c->sock, buf, size, fds, nfds, LINUX_MSG_DONTWAIT);
-            now = host_now_mono();
-        } while (n == -EAGAIN && spin_more(s, now));
-        if (n != -EAGAIN) {
-            spin_end(s, now, true);
-            return n;
-        }
-    }
-    *nfds = room;
-    n = host_recv_fds(c->sock, buf, size, fds, nfds, 0);
-    spin_end(s, host_now_mono(), false);
-    return n;
-}
-
 /* At least want bytes in the stage, or a reason why not. */
 static const char *stage_fill(struct p9_client *c, size_t want)
 {
@@ -146,8 +121,8 @@ static const char *stage_fill(struct p9_client *c, size_t want)
     c->stage_pos = 0;
     while (c->stage_len < want) {
         size_t nfds = P9C_FDS_MAX - c->nfds;
-        ssize_t n = recv_soon(c, c->stage + c->stage_len, STAGE_SIZE - c->stage_len,
-                              c->fds + c->nfds, &nfds);
+        ssize_t n = host_recv_fds(c->sock, c->stage + c->stage_len, STAGE_SIZE - c->stage_len,
+                                  c->fds + c->nfds, &nfds, 0);
 
         if (n == -EINTR)
             continue;
@@ -409,7 +384,6 @@ int p9c_open(int sock, struct p9_client **out)
 
     if (!c)
         return -ENOMEM;
-    c->spin.limit = P9C_SPIN_NS;
     c->sock = sock;
     c->msize = P9_MSIZE_MAX; /* until the version is known */
     c->next_fid = P9C_ROOT_FID + 1;

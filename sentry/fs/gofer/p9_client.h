@@ -13,7 +13,6 @@
 
 #include "cvisor/lock.h"
 #include "cvisor/p9.h"
-#include "cvisor/spin.h"
 
 #include <stdatomic.h>
 
@@ -22,7 +21,6 @@
 #define P9C_FDS_MAX 80u /* of two answers, at least */
 #define P9C_CLUNK_BATCH 16u
 #define P9C_FREE_FIDS 1024u
-#define P9C_SPIN_NS 20000u
 
 struct linux_statfs;
 
@@ -52,7 +50,6 @@ struct p9_client {
     bool receiving; /* lock: some thread reads the socket and owns what follows */
     u8 *stage;
     size_t stage_pos, stage_len;
-    struct spin spin;     /* receiver */
     int fds[P9C_FDS_MAX]; /* received and not yet claimed by an answer, in order */
     size_t nfds;
     atomic_bool dead;             /* set under lock */
