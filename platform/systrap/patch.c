@@ -505,11 +505,11 @@ void patch_give_up(struct platform_as *as, struct patch_site *site)
     mutex_unlock(&as->lock);
 }
 
-bool patch_fault(struct platform_thread *v, int sig, struct arch_regs *regs)
+bool patch_fault(struct platform_thread *v, int sig, u64 rip)
 {
     struct platform_as *as = v->as;
     struct patch_site *site;
-    u64 to, rip = regs->rip;
+    u64 to;
 
     if ((sig != LINUX_SIGSEGV && sig != LINUX_SIGILL) || !(site = site_around(as, rip, &to)))
         return false;
@@ -523,9 +523,8 @@ bool patch_fault(struct platform_thread *v, int sig, struct arch_regs *regs)
         v->retried = rip;
         return again;
     }
+    /* The resume redirects it, behind what the kernel may want to see first. */
     if (enough)
         patch_give_up(as, site);
-    else
-        regs->rip = to;
     return true;
 }

@@ -250,7 +250,7 @@ static bool frame_event(struct platform_thread *v, struct platform_event *ev,
     }
     if (sig == LINUX_SIGSEGV && st_as_fault(v->as, si.fault.addr))
         return interrupted(v, ev);
-    if (patch_fault(v, sig, &v->regs) || trampoline_fault(v, sig, rip)) {
+    if (patch_fault(v, sig, v->regs.rip) || trampoline_fault(v, sig, rip)) {
         v->rax = v->regs.rax;
         v->dirty = true;
         return interrupted(v, ev);

@@ -396,8 +396,8 @@ void patch_free(struct platform_as *as);
 /* Counts a call: true, its site is to be patched. */
 bool patch_is_hot(struct platform_thread *v, u64 ip);
 void patch_redirect(struct platform_as *as, struct arch_regs *regs);
-/* A fault inside a patched site: regs go on in its entry. */
-bool patch_fault(struct platform_thread *v, int sig, struct arch_regs *regs);
+/* A fault inside a patched site, or one that was: no event; the resume leads to its entry. */
+bool patch_fault(struct platform_thread *v, int sig, u64 rip);
 struct patch_site {
     u64 ip;  /* behind the syscall instruction */
     u64 ret; /* behind what was overwritten */
