@@ -43,8 +43,18 @@ __asm__(
                                                                                                          "mov %gs:4160,%rdx; movq $0x55,%gs:" STR(CTX_FP) "; movq $0x56,%gs:" STR(
                                                                                                              LOAD_R12) "\n"
                                                                                                                        "movq $0x57,%gs:4160; mov $61,%eax; syscall\n"
-                                                                                                                       "g_end:\n.popsection\n");
-extern const char g_begin[], g_forge[], g_tf[], g_left[], g_end[];
+                                                                                                                       /* for ever: a report of a fault where code of ours has found no slot, and a return from a
+         * frame that blocks all signals; rax, r15 = its offset, the address of the report */
+                                                                                                                       "g_report: mov $39,%eax; syscall; mov %rax,%r14; mov (%rdi),%r15; mov 8(%rdi),%r13\n"
+                                                                                                                       "4: rdgsbase %rbx; lea (%rbx,%r14),%rsi; mov %r13,%rcx\n"
+                                                                                                                       "mov 16(%rdi),%rax; mov %rcx,(%rsi,%rax)\n" /* rip */
+                                                                                                                       "mov 24(%rdi),%rax; movq $11,(%rsi,%rax); movq $1,8(%rsi,%rax); movq $0,16(%rsi,%rax)\n"
+                                                                                                                       "rdfsbase %rdx; mov %rbx,%r10; mov %rdi,%r12; lea 4096(%rdi),%rsp; mov $11,%edi\n"
+                                                                                                                       "xor %ecx,%ecx; mov $" STR(
+                                                                                                                           REPORT_NR) ",%eax; jmp *%r15\n"
+                                                                                                                                      "g_again: jmp 4b\n"
+                                                                                                                                      "g_end:\n.popsection\n");
+extern const char g_begin[], g_forge[], g_tf[], g_left[], g_report[], g_again[], g_end[];
 #define AT(label) (TOY_CODE + (u64)((label)-g_begin))
 
 static struct platform_as *g_as;
@@ -216,5 +226,43 @@ Test(systrap_slots, contexts_are_forgotten)
         toy_sleep_ms(2);
         g_as = toy_as();
     }
+    platform_as_put(g_as);
+}
+
+static struct platform_action on_report(struct toy_task *t, const struct platform_event *ev)
+{
+    u64 *data = (u64 *)(toy_mem + TOY_DATA_OFF);
+    struct linux_rt_sigframe *f = (void *)(data + 512);
+
+    if (ev->type != PLATFORM_SYSCALL || t->last[0]++)
+        return toy_exit(t);
+    data[0] = SYSTRAP_STUB(systrap_stub_reported) - 2;
+    data[1] = SYSTRAP_LOW(systrap_low_mov);
+    data[2] = offsetof(struct linux_rt_sigframe, uc.uc_mcontext.rip);
+    data[3] = offsetof(struct linux_rt_sigframe, info);
+    memset(f, 0, sizeof(*f));
+    f->uc.uc_sigmask = ~0ull;
+    f->uc.uc_flags = LINUX_UC_SIGCONTEXT_SS | LINUX_UC_STRICT_RESTORE_SS;
+    f->uc.uc_mcontext.rip = AT(g_again);
+    f->uc.uc_mcontext.rdi = TOY_DATA;
+    f->uc.uc_mcontext.r13 = data[1];
+    f->uc.uc_mcontext.r14 = t->pt->stub->frame;
+    f->uc.uc_mcontext.r15 = data[0];
+    f->uc.uc_mcontext.cs = ARCH_USER_CS;
+    f->uc.uc_mcontext.ss = ARCH_USER_DS;
+    f->uc.uc_mcontext.eflags = 0x202;
+    return RESUME(t->pt->stub->frame);
+}
+
+/* What is no event for the kernel, again and again, does not keep an interrupt away. */
+Test(systrap_slots, reports_that_are_no_events)
+{
+    struct toy_task t = {.fn = on_report, .entry = AT(g_report), .arg = TOY_DATA};
+
+    toy_start(g_as, &t);
+    toy_sleep_ms(50);
+    cr_expect_eq(atomic_load(&t.events), 1);
+    platform_thread_interrupt(t.pt);
+    toy_join(&t);
     platform_as_put(g_as);
 }
