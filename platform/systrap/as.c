@@ -175,6 +175,13 @@ static int run_batch(struct platform_as *as, u32 first, u32 n, u32 *failed)
     u64 addr = SYSTRAP_BATCH_ADDR + first * sizeof(struct stub_op);
 
     as->batch[n].nr = ~0ull;
+    if (systrap_traps()) {
+        u64 at = addr;
+        int r = trap_run_batch(as, addr, &at);
+        *failed = (u32)((at - SYSTRAP_BATCH_ADDR) / sizeof(struct stub_op));
+        BUG_ON(r != -ESRCH && (*failed < first || *failed > n));
+        return r;
+    }
     notify_send(as->mem_fd, as->mem_id, (s64)addr);
     if (notify_recv(as->mem_fd, as->pid, as->mem_tid, &report) < 0)
         return -ESRCH;

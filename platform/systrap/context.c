@@ -27,7 +27,7 @@ void context_sanitize(struct arch_regs *regs)
  */
 int context_capture(struct platform_as *as, struct stub_thread *s, struct linux_seccomp_notif *n)
 {
-    if (s->state == STUB_FRESH) {
+    if (s->state == STUB_FRESH && !systrap_traps()) {
         int err = notify_recv(s->fd, as->pid, s->tid, n);
         if (err < 0)
             return err;
@@ -41,17 +41,17 @@ int context_capture(struct platform_as *as, struct stub_thread *s, struct linux_
     if (host_tgkill(as->pid, s->tid, SYSTRAP_SIGNAL) < 0)
         return -ESRCH;
     /* A thread that spins stays where it is, or is on its way into a call. */
-    if (s->id && notify_send(s->fd, s->id, 0) < 0)
+    if (s->id && st_send(s, s->id, 0) < 0)
         return -ESRCH;
     s->id = 0;
     s->state = STUB_GUEST;
     atomic_store(&s->running, true);
     do {
-        int err = notify_recv(s->fd, as->pid, s->tid, n);
+        int err = st_recv(as, s, n);
         if (err < 0)
             return err;
         if (slot_is_call(n))
-            notify_send(s->fd, n->id, 0);
+            st_send(s, n->id, 0);
     } while (slot_is_call(n) && ++tries < CAPTURE_TRIES);
     atomic_store(&s->running, false);
     atomic_store(&s->kicked, false);

@@ -249,19 +249,33 @@ static int try_stub(void)
     return 0;
 }
 
+static int start(struct platform_info *info)
+{
+    int r = st_template_create();
+
+    if (r < 0)
+        return r;
+    g_systrap.template_pid = r;
+    r = frame_init(info);
+    return r < 0 ? r : try_stub();
+}
+
+/* Another template, with other filters and handlers. */
+static int start_trapping(struct platform_info *info)
+{
+    end_all();
+    g_systrap.rungs = (g_systrap.rungs & ~(u32)RUNG_NOTIFY) | RUNG_TRAP;
+    int r = st_template_reserve();
+    return r < 0 ? r : start(info);
+}
+
 static void master_main(void *arg)
 {
     atomic_store(&g_master_tid, host_gettid());
-    int r = st_template_create();
+    int r = start(arg);
 
-    if (r > 0) {
-        g_systrap.template_pid = r;
-        int err = frame_init(arg);
-        if (err == 0)
-            err = try_stub();
-        if (err < 0)
-            r = err;
-    }
+    if (r < 0 && !systrap_traps() && st_trap_instead(r))
+        r = start_trapping(arg);
     if (r < 0) {
         atomic_store(&g_systrap.down, true);
         end_all();

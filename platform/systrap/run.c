@@ -60,10 +60,11 @@ void st_guest_enter(struct platform_as *as, struct stub_thread *s)
 }
 
 /* A request in the slot may be there while its thread goes on: only a notification shows that it
- * has stopped. */
+ * has stopped. Reports without notifications show nothing. */
 void st_guest_left(struct platform_as *as, struct stub_thread *s)
 {
-    if (!s->counted || (s->state == STUB_SLOT && s->id == 0) || s->state == STUB_GUEST)
+    if (!s->counted || systrap_traps() || (s->state == STUB_SLOT && s->id == 0) ||
+        s->state == STUB_GUEST)
         return;
     s->counted = false;
     atomic_fetch_sub(&as->nguest, 1);
@@ -128,7 +129,7 @@ static bool answer(struct platform_thread *v, bool *spins, bool *woken)
             if (v->bases)
                 write_bases(v);
         }
-        notify_send(s->fd, s->id, val); /* the next receive tells whether it has died */
+        st_send(s, s->id, val); /* the next receive tells whether it has died */
         s->id = 0;
     }
     v->valid = v->dirty = v->bases = false;
@@ -155,6 +156,50 @@ static void memory_access(struct platform_event *ev)
         ev->access = PLATFORM_EXEC;
     else
         ev->access = ev->errorcode & LINUX_PF_WRITE ? PLATFORM_WRITE : PLATFORM_READ;
+}
+
+/* A call: registers are not looked at. */
+static void call_event(struct platform_thread *v, struct platform_event *ev, s32 nr, u64 ip)
+{
+    v->counts[COUNT_CALL]++;
+    spin_missed(v, false);
+    v->event = ev->type = PLATFORM_SYSCALL;
+    ev->nr = v->rax = v->orig_rax = (u64)(s64)nr;
+    ev->ip = ip;
+    if (unlikely(ev->ip - LOW_BASE < LOW_SIZE)) {
+        const struct patch_site *site = patch_site_at(v->as, ev->ip);
+        ev->ip = site ? site->ip : 0;
+    } else {
+        ev->hot = patch_is_hot(v, ev->ip);
+    }
+    v->ip = ev->ip;
+}
+
+/* Where there are no notifications, every call that is not made through the slot. */
+static bool is_call_by_signal(int sig, const struct linux_siginfo *si)
+{
+    return systrap_traps() && sig == LINUX_SIGSYS && si->si_code > 0 &&
+           si->sys.arch == LINUX_AUDIT_ARCH_X86_64 && (s64)si->sys.call_addr >= 0;
+}
+
+/* The frame has the registers. The host may have taken the number for a restart code of its own: what
+ * counts is in siginfo. */
+static void frame_call_event(struct platform_thread *v, struct platform_event *ev,
+                             const struct linux_siginfo *si)
+{
+    struct arch_regs *r = &v->regs;
+
+    call_event(v, ev, si->sys.nr, si->sys.call_addr);
+    r->rax = r->orig_rax = v->rax;
+    r->rip = r->rcx = v->ip;
+    r->r11 = r->eflags;
+    ev->args[0] = r->rdi;
+    ev->args[1] = r->rsi;
+    ev->args[2] = r->rdx;
+    ev->args[3] = r->r10;
+    ev->args[4] = r->r8;
+    ev->args[5] = r->r9;
+    v->dirty = true;
 }
 
 /* Calls that our filter refuses: on the vsyscall page, and of 32-bit kind. */
@@ -223,20 +268,22 @@ static bool frame_event(struct platform_thread *v, struct platform_event *ev,
     int sig = (int)n->data.args[0];
 
     struct arch_regs loaded = v->regs;
-    v->counts[COUNT_FRAME]++;
     frame_enter(s, n);
     frame_read(s, n, &v->regs);
     u64 rip = v->regs.rip;
     v->valid = true;
     v->dirty = v->bases = false;
     v->orig_rax = ~0ull;
-    if (unlikely(rip - LOW_BASE < LOW_SIZE)) {
+    bool call = is_call_by_signal(sig, &si);
+    v->counts[COUNT_FRAME] += !call;
+    if (unlikely(rip - LOW_BASE < LOW_SIZE) && !call) {
         loaded_fp(v, rip);
         trampoline_fix(v, &v->regs, &loaded);
         v->dirty = v->bases = true;
     }
     v->rax = v->regs.rax;
     s->owed = OWED_NOTHING;
+    s->seq = atomic_load(&s->ctx->seq); /* a request that was not taken is made again, or is lost */
     bool fault = sig == LINUX_SIGSEGV || sig == LINUX_SIGBUS || sig == LINUX_SIGFPE ||
                  sig == LINUX_SIGILL || sig == LINUX_SIGTRAP || sig == LINUX_SIGSYS;
     if (!fault || si.si_code <= 0) /* ours, or somebody sent it */
@@ -247,6 +294,10 @@ static bool frame_event(struct platform_thread *v, struct platform_event *ev,
         v->stepping = false;
         v->regs.eflags &= ~ARCH_EFLAGS_TF;
         v->dirty = true;
+    }
+    if (call) {
+        frame_call_event(v, ev, &si);
+        return true;
     }
     if (sig == LINUX_SIGSEGV && st_as_fault(v->as, si.fault.addr))
         return interrupted(v, ev);
@@ -285,20 +336,9 @@ static bool notify_event(struct platform_thread *v, struct platform_event *ev,
     s->id = n->id;
     if (unlikely(notify_is(n, systrap_stub_reported) && frame_take(s, n)))
         return frame_event(v, ev, n);
-    v->counts[COUNT_CALL]++;
-    spin_missed(v, false);
     s->state = STUB_SYSCALL;
     s->owed = OWED_NOTHING;
-    v->event = ev->type = PLATFORM_SYSCALL;
-    ev->nr = v->rax = v->orig_rax = (u64)(s64)n->data.nr;
-    ev->ip = n->data.instruction_pointer;
-    if (unlikely(ev->ip - LOW_BASE < LOW_SIZE)) {
-        const struct patch_site *site = patch_site_at(v->as, ev->ip);
-        ev->ip = site ? site->ip : 0;
-    } else {
-        ev->hot = patch_is_hot(v, ev->ip);
-    }
-    v->ip = ev->ip;
+    call_event(v, ev, n->data.nr, n->data.instruction_pointer);
     memcpy(ev->args, n->data.args, sizeof(ev->args));
     if (unlikely(v->stepping)) {
         v->stepping = false;
@@ -326,7 +366,7 @@ static bool run(struct platform_thread *v, struct platform_event *ev)
             return true;
         }
         do {
-            if (notify_recv(s->fd, v->as->pid, s->tid, &n) < 0)
+            if (st_recv(v->as, s, &n) < 0)
                 return false;
             again = slot_is_call(&n) && !slot_called(s, &n);
         } while (again);

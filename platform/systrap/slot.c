@@ -27,7 +27,7 @@ void slot_init(struct stub_thread *s)
 {
     struct stub_context *c = s->ctx;
 
-    memset(slot_answers(s), 0xff, PAGE_SIZE);
+    memset(slot_answers(s), 0xff, CTX_ANSWERS_MAX * sizeof(s64));
     c->magic = SLOT_MAGIC;
     c->spins = spin_stub_limit();
     c->fp_mask = frame_fp_mask();
@@ -120,13 +120,13 @@ static void release(struct stub_thread *s, u16 state)
     atomic_store_explicit(&s->ctx->done, s->seq, memory_order_release);
     s->id = 0;
     if (id)
-        notify_send(s->fd, id, 0);
+        st_send(s, id, 0);
 }
 
 bool slot_called(struct stub_thread *s, const struct linux_seccomp_notif *n)
 {
     if (!slot_has_request(s)) {
-        notify_send(s->fd, n->id, 0);
+        st_send(s, n->id, 0);
         return false;
     }
     s->id = n->id;
@@ -167,7 +167,7 @@ static bool await_call(struct platform_thread *v, struct linux_seccomp_notif *n)
     bool kicked = atomic_exchange(&s->kicked, true);
 
     atomic_store(&s->running, true);
-    int err = notify_recv(s->fd, v->as->pid, s->tid, n);
+    int err = st_recv(v->as, s, n);
     atomic_store(&s->running, false);
     atomic_store(&s->kicked, kicked);
     return err == 0;

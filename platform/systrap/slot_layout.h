@@ -9,7 +9,10 @@
 #define CTX_SIZE 32768 /* distance of contexts; what is mapped is less */
 #define CTX_SHARED_SIZE 16384
 #define CTX_ANSWERS 16384 /* a page, read-only in the stub: u64 answers[512] */
-#define CTX_ANSWERS_MAX 512
+#define CTX_ANSWERS_MAX 511
+/* At the end of that page: what the handler waits for where there are no notifications. */
+#define CTX_TRAP_ANSWER 20472 /* u32: reports answered so far */
+#define CTX_TRAP_BASES 20476  /* u32: load the bases from the context */
 
 #define CTX_FS_BASE 0
 #define CTX_GS_BASE 8
@@ -63,6 +66,13 @@
 #define LOAD_EFLAGS (CTX_LOAD + 144)
 #define LOAD_RSP (CTX_LOAD + 152)
 #define LOAD_FS_BASE (CTX_LOAD + 168)
+/* Where there are no notifications: reports. Written by the stub. */
+#define CTX_TRAP_BELL 0x1e0   /* u32: a report, or a request to look at; the vcpu waits for it */
+#define CTX_TRAP_REPORT 0x1e4 /* u32: CTX_TRAP_ANSWER + 1 says that the handler reports */
+#define CTX_TRAP_SIG 0x1e8
+#define CTX_TRAP_FRAME 0x1f0
+#define CTX_TRAP_FS 0x1f8
+#define CTX_TRAP_GS 0x200
 #define CTX_FP 0x400
 #define CTX_FP_MAX 3072
 
@@ -93,5 +103,10 @@
 #define ENTRY_START 44
 
 #define REPORT_NR 0x53545542
+
+/* Behind the batch: orders of the memory thread, where there are no notifications. */
+#define BATCH_ORDER 16352       /* u32: number of the last one; the thread waits for it */
+#define BATCH_IDLE 16356        /* u32: never changes; new threads wait there */
+#define BATCH_ORDER_FIRST 16360 /* u64: address of its first operation */
 
 #endif

@@ -13,6 +13,9 @@
 #define BATCH_OP_SIZE 56
 #define PR_SET_PDEATHSIG 1
 #define SIGKILL 9
+#define FUTEX_WAIT 0
+#define FUTEX_WAKE 1
+#define PAGE 4096
 
     .macro LABEL name
     .globl \name
@@ -152,6 +155,123 @@
     syscall
     LABEL systrap_stub_sigreturn
     hlt
+
+/* --- where there are no notifications: reports by futex, README.md --- */
+
+/* The handler. What it waits for it can't write, nor can any other thread of the stub. */
+    LABEL systrap_stub_trap_handler
+    mov %rsp, %rbx
+    and $-CTX_SIZE, %rbx
+    movw $1, CTX_ATTN(%rbx)
+    mov %rdi, CTX_TRAP_SIG(%rbx)
+    mov %rsp, CTX_TRAP_FRAME(%rbx)
+    rdfsbase %rax
+    mov %rax, CTX_TRAP_FS(%rbx)
+    rdgsbase %rax
+    mov %rax, CTX_TRAP_GS(%rbx)
+    mov CTX_TRAP_ANSWER(%rbx), %r12d
+    lea 1(%r12), %eax
+    mov %eax, CTX_TRAP_REPORT(%rbx)
+    incl CTX_TRAP_BELL(%rbx)
+    lea CTX_TRAP_BELL(%rbx), %rdi
+    mov $FUTEX_WAKE, %esi
+    mov $1, %edx
+    xor %r10d, %r10d
+    mov $LINUX_SYS_futex, %eax
+    syscall
+    LABEL systrap_stub_trap_woken
+7:
+    cmp %r12d, CTX_TRAP_ANSWER(%rbx)
+    jne 8f
+    lea CTX_TRAP_ANSWER(%rbx), %rdi
+    mov $FUTEX_WAIT, %esi
+    mov %r12d, %edx
+    xor %r10d, %r10d
+    mov $LINUX_SYS_futex, %eax
+    syscall
+    LABEL systrap_stub_trap_waited
+    jmp 7b
+8:
+    mov CTX_TRAP_BASES(%rbx), %eax
+    jmp systrap_stub_reported
+
+/* A new guest thread: waits for its first signal. */
+    LABEL systrap_stub_trap_idle
+    lea systrap_stub_begin+PAGE+BATCH_IDLE(%rip), %rdi
+    mov $FUTEX_WAIT, %esi
+    xor %edx, %edx
+    xor %r10d, %r10d
+    mov $LINUX_SYS_futex, %eax
+    syscall
+    LABEL systrap_stub_trap_idle_waited
+    jmp systrap_stub_trap_idle
+
+/*
+ * The memory thread: r13 = its pipe. Reports with a byte, 0 or errno, and after errno two for the
+ * offset of the operation that failed. Orders are where guests can't write, and no filter but this
+ * thread's lets a write through.
+ */
+    LABEL systrap_stub_trap_memory
+    xor %r14d, %r14d
+    lea systrap_stub_begin+PAGE+BATCH_ORDER(%rip), %rbx
+9:
+    mov (%rbx), %edx
+    cmp %edx, %r14d
+    jne 10f
+    mov %rbx, %rdi
+    mov $FUTEX_WAIT, %esi
+    xor %r10d, %r10d
+    mov $LINUX_SYS_futex, %eax
+    syscall
+    jmp 9b
+10:
+    mov %edx, %r14d
+    mov BATCH_ORDER_FIRST-BATCH_ORDER(%rbx), %r12
+11:
+    mov (%r12), %rax
+    xor %r15d, %r15d
+    mov $1, %ebp
+    cmp $-1, %rax
+    je 13f
+    mov 8(%r12), %rdi
+    mov 16(%r12), %rsi
+    mov 24(%r12), %rdx
+    mov 32(%r12), %r10
+    mov 40(%r12), %r8
+    mov 48(%r12), %r9
+    syscall
+    cmp $-4095, %rax
+    jae 12f
+    add $BATCH_OP_SIZE, %r12
+    jmp 11b
+12:
+    /* three bytes: errno, offset */
+    neg %eax
+    mov %r12, %r15
+    sub %rbx, %r15
+    add $BATCH_ORDER, %r15d
+    shl $8, %r15d
+    mov %al, %r15b
+    mov $3, %ebp
+13:
+    movzbl %r15b, %eax
+    lea systrap_stub_bytes(%rip), %rsi
+    add %rax, %rsi
+    mov %r13d, %edi
+    mov $1, %edx
+    mov $LINUX_SYS_write, %eax
+    syscall
+    shr $8, %r15d
+    dec %ebp
+    jnz 13b
+    jmp 9b
+
+    LABEL systrap_stub_bytes
+    .set i, 0
+    .rept 256
+    .byte i
+    .set i, i + 1
+    .endr
 
     LABEL systrap_stub_end
 

@@ -86,6 +86,8 @@ static void context_put(u32 slot)
 void stub_leader_gone(struct platform_as *as, int status)
 {
     atomic_store(&as->dead, true);
+    if (systrap_traps())
+        trap_wake_all(as);
     if (!atomic_exchange(&as->killed, true) && !atomic_load(&g_systrap.down)) {
         log_error("systrap: stub %d was ended from outside", as->pid);
         if (g_systrap.kops->stub_died)
@@ -182,6 +184,8 @@ void stub_end(struct platform_as *as)
     }
     if (as->mem_fd >= 0)
         host_close(as->mem_fd);
+    if (as->mem_out >= 0)
+        host_close(as->mem_out);
     patch_free(as);
     slot_put(as->slot);
     kcache_free(platform_as, as);
@@ -307,19 +311,31 @@ static int make_listener(struct platform_as *as, int tid, u64 program)
     return fd;
 }
 
+/* Its call of seccomp, without a listener. */
+static int shut_in(struct platform_as *as, int tid, u64 program)
+{
+    return call_in(as->pid, tid, LINUX_SYS_seccomp, LINUX_SECCOMP_SET_MODE_FILTER, 0, program);
+}
+
 /* It takes no signals. */
 static int prepare_memory_thread(struct platform_as *as, int tid)
 {
     u64 mask = ~0ull;
+    int r;
 
-    as->mem_fd = make_listener(as, tid, st_filter_memory_program());
-    if (as->mem_fd < 0)
-        return as->mem_fd;
+    if (systrap_traps())
+        r = trap_init_memory(as);
+    else
+        r = as->mem_fd = make_listener(as, tid, st_filter_memory_program());
+    if (r < 0)
+        return r;
     /* Last of all: an int3 with SIGTRAP blocked would take the process's handler away. */
     long err = host_ptrace(LINUX_PTRACE_SETSIGMASK, tid, sizeof(mask), (u64)(uintptr_t)&mask);
     if (err < 0)
         return (int)err;
-    return st_trace_detach(tid, systrap_stub_memory);
+    if (systrap_traps())
+        return st_trace_detach(tid, systrap_stub_trap_memory, (u64)as->mem_out);
+    return st_trace_detach(tid, systrap_stub_memory, 0);
 }
 
 /* The thread that runs map operations. */
@@ -336,6 +352,8 @@ static int add_memory_thread(struct platform_as *as)
         abandon_thread(as, tid, err);
         return err;
     }
+    if (systrap_traps())
+        return 0;
     err = notify_recv(as->mem_fd, as->pid, tid, &report);
     if (err == 0)
         as->mem_id = report.id;
@@ -361,6 +379,12 @@ static int map_context(struct platform_as *as, struct stub_thread *s, u64 off, u
     return err;
 }
 
+/* Where a thread waits that has never run guest code. */
+static const char *idle_label(void)
+{
+    return systrap_traps() ? systrap_stub_trap_idle : systrap_stub_idle;
+}
+
 /* In the leader and then the new thread: its context, the handler's stack there, its filter. */
 static int prepare_thread(struct platform_as *as, struct stub_thread *s)
 {
@@ -378,9 +402,11 @@ static int prepare_thread(struct platform_as *as, struct stub_thread *s)
                                          .ss_size = SYSTRAP_STACK_SIZE};
     err = call_in(as->pid, s->tid, LINUX_SYS_sigaltstack,
                   s->addr + offsetof(struct stub_context, stack), 0, 0);
-    if (err == 0)
+    if (err == 0 && systrap_traps())
+        err = shut_in(as, s->tid, st_filter_guest_program());
+    else if (err == 0)
         err = s->fd = make_listener(as, s->tid, st_filter_guest_program());
-    return err < 0 ? err : st_trace_detach(s->tid, systrap_stub_idle);
+    return err < 0 ? err : st_trace_detach(s->tid, idle_label(), 0);
 }
 
 /* A failure leaves a traced thread behind: the stub can't go on. */
@@ -401,6 +427,8 @@ int stub_add_thread(struct platform_as *as, struct stub_thread **out)
     s->addr = g_systrap.region + SYSTRAP_CONTEXT_OFF + (u64)slot * SYSTRAP_CONTEXT_SIZE;
     s->state = STUB_FRESH;
     list_init(&s->link);
+    if (systrap_traps())
+        trap_init_thread(s);
     /* Other threads of the stub may have written to the stack's description: what comes of it is a
      * context that does not work, or works for them. */
     int err = prepare_thread(as, s);
@@ -430,7 +458,7 @@ int stub_make(struct platform_as **out)
     list_init(&as->link);
     list_init(&as->ready);
     list_init(&as->call.link);
-    as->mem_fd = -1;
+    as->mem_fd = as->mem_out = -1;
     err = slot_get(as);
     if (err < 0) {
         kcache_free(platform_as, as);
@@ -516,6 +544,54 @@ static bool prove_thread(struct platform_as *as, struct stub_thread *s)
     return false;
 }
 
+static bool trap_queue(struct platform_as *as, struct stub_thread *s, u64 *secret)
+{
+    return host_getrandom(secret, sizeof(*secret), 0) == sizeof(*secret) &&
+           host_signal_queue(as->pid, s->tid, SYSTRAP_PROOF_SIGNAL, *secret) == 0;
+}
+
+/* Lets it go from its handler, if it is there, to where it waits for a signal. */
+static void trap_release(struct stub_thread *s)
+{
+    struct arch_regs idle;
+
+    if (s->state != STUB_FRAME)
+        return;
+    st_trace_stub_regs(&idle, systrap_stub_trap_idle);
+    frame_fp_reset(s);
+    frame_write(s, &idle);
+    st_send(s, s->id, 0);
+    s->state = STUB_GUEST;
+}
+
+/*
+ * The same without notifications, for the only guest thread of a stub. It can write to the words of
+ * its reports, so that there is one says little. But from its handler it does not get on without an
+ * answer, and none is given from the moment at which the secret is sent: when that is found at the
+ * constant place, the thread has had no time to carry it there. One report, and no second try.
+ */
+static bool prove_trapped(struct platform_as *as, struct stub_thread *s)
+{
+    const u64 timeout = PROOF_TIMEOUT_MS * NSEC_PER_MSEC;
+    struct linux_seccomp_notif n;
+    u64 secret;
+
+    if (s->state == STUB_FRESH)
+        return true;
+    trap_release(s);
+    if (atomic_load(&s->kicked)) { /* another signal would come first */
+        if (!trap_wait_report(s, timeout, &n) || !frame_take(s, &n))
+            return false;
+        frame_enter(s, &n);
+        trap_release(s);
+    }
+    if (!trap_queue(as, s, &secret) || !trap_wait_report(s, timeout, &n) || !frame_take(s, &n))
+        return false;
+    frame_enter(s, &n);
+    const struct linux_siginfo *si = &frame_of(s)->info;
+    return si->si_signo == SYSTRAP_PROOF_SIGNAL && si->rt.value.sival_ptr == secret;
+}
+
 /* The next guest can read the contexts of all threads: nothing of this one stays there. */
 static void forget(struct stub_thread *s)
 {
@@ -523,7 +599,7 @@ static void forget(struct stub_thread *s)
 
     if (s->state != STUB_FRAME)
         return;
-    st_trace_stub_regs(&idle, systrap_stub_idle);
+    st_trace_stub_regs(&idle, idle_label());
     frame_scrub(s);
     frame_fp_reset(s);
     frame_write(s, &idle);
@@ -533,10 +609,12 @@ static void forget(struct stub_thread *s)
 /* False: it is to be ended. */
 bool stub_recycle(struct platform_as *as)
 {
-    if (atomic_load(&as->dead) || as->nthreads > SYSTRAP_THREADS_KEPT || st_as_clean(as) < 0)
+    u32 kept = systrap_traps() ? SYSTRAP_THREADS_KEPT_TRAP : SYSTRAP_THREADS_KEPT;
+
+    if (atomic_load(&as->dead) || as->nthreads > kept || st_as_clean(as) < 0)
         return false;
     for (struct stub_thread *s = atomic_load(&as->all); s; s = s->next) {
-        if (!prove_thread(as, s)) {
+        if (!(systrap_traps() ? prove_trapped(as, s) : prove_thread(as, s))) {
             log_debug("systrap: thread %d of stub %d is not used again", s->tid, as->pid);
             return false;
         }

@@ -10,8 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* 6.6 has synchronous wake-ups; since 6.11 a listener says when its thread has ended. */
-#define KERNEL_MIN (6 << 8 | 11)
+/* For notifications. 6.6 has synchronous wake-ups; since 6.11 a listener says when its thread has
+ * ended. All else is there since FSGSBASE is, which has a flag of its own. */
+#define KERNEL_MIN_NOTIFY (6 << 8 | 11)
 
 struct systrap_global g_systrap;
 
@@ -22,28 +23,51 @@ static int systrap_probe(char *why, size_t n)
         snprintf(why, n, "the host does not offer FSGSBASE (Linux 5.9 and a processor of 2012)");
         return -ENOSYS;
     }
-    if (host_kernel_version() < KERNEL_MIN) {
-        snprintf(why, n, "the host kernel is older than Linux 6.11");
-        return -ENOSYS;
-    }
     return 0;
 }
 
-/* The rungs in force; `asked`: 0 = all that work. */
+static bool g_may_trap;       /* instead of notifications */
+static const char *g_because; /* why these rungs */
+
+/* The rungs to try; `asked`: 0 = all that work. Notifications are better than signals. */
 static int choose_rungs(u32 asked)
 {
+    bool old = host_kernel_version() < KERNEL_MIN_NOTIFY;
+    bool any = !(asked & (RUNG_NOTIFY | RUNG_TRAP));
     u32 rungs = asked ? asked & (RUNG_ANSWER | RUNG_SPIN) : RUNG_ANSWER | RUNG_SPIN;
 
+    g_may_trap = any || (asked & RUNG_TRAP);
+    g_because = asked ? "asked for" : "all that work";
     if (rungs)
         rungs |= RUNG_PATCH;
-    if ((asked & RUNG_TRAP) && !(asked & RUNG_NOTIFY)) {
-        log_error("systrap: calls by SIGSYS are not there yet");
-        return -ENOSYS;
+    if ((any || (asked & RUNG_NOTIFY)) && !old)
+        rungs |= RUNG_NOTIFY;
+    else if (g_may_trap)
+        rungs |= RUNG_TRAP;
+    if ((any || (asked & RUNG_NOTIFY)) && old) {
+        g_because = "the host kernel is older than Linux 6.11";
+        if (!g_may_trap)
+            return -ENOSYS;
     }
-    g_systrap.rungs = rungs | RUNG_NOTIFY;
-    log_debug("systrap: rungs: %s%snotify (%s)", rungs & RUNG_ANSWER ? "answer, " : "",
-              rungs & RUNG_SPIN ? "spin, " : "", asked ? "asked for" : "all that work");
+    g_systrap.rungs = rungs;
     return 0;
+}
+
+bool st_trap_instead(int err)
+{
+    if (!g_may_trap || (err != -EBUSY && err != -EINVAL && err != -ENOSYS))
+        return false;
+    g_because = err == -EBUSY ? "a seccomp listener above this process leaves no room for ours"
+                              : "the host has no seccomp notifications that serve";
+    return true;
+}
+
+static void log_rungs(void)
+{
+    u32 rungs = g_systrap.rungs;
+
+    log_debug("systrap: rungs: %s%s%s (%s)", rungs & RUNG_ANSWER ? "answer, " : "",
+              rungs & RUNG_SPIN ? "spin, " : "", rungs & RUNG_TRAP ? "trap" : "notify", g_because);
 }
 
 static int systrap_init(const struct platform_config *cfg, const struct platform_kernel_ops *kops,
@@ -72,6 +96,7 @@ static int systrap_init(const struct platform_config *cfg, const struct platform
         err = st_master_start(info);
     if (err < 0)
         return err;
+    log_rungs();
     info->name = "systrap";
     info->vm_start = SYSTRAP_VM_START;
     info->vm_end = g_systrap.region;

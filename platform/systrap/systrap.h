@@ -59,6 +59,10 @@ struct stub_context {
     u64 rbx, rbp, rsp, r12, r13, r14, r15, req_fs;
     /* written by the vcpu */
     struct arch_regs load;
+    u64 unused_4;
+    /* written by the stub, where there are no notifications: trap.c */
+    _Atomic u32 bell, report;
+    u64 trap_sig, trap_frame, trap_fs, trap_gs;
 };
 #define SYSTRAP_STACK_OFF PAGE_SIZE
 #define SYSTRAP_STACK_SIZE (CTX_SHARED_SIZE - SYSTRAP_STACK_OFF)
@@ -75,6 +79,10 @@ CHECK_CTX(done, CTX_DONE);
 CHECK_CTX(rbx, CTX_RBX);
 CHECK_CTX(req_fs, CTX_REQ_FS);
 CHECK_CTX(load, CTX_LOAD);
+CHECK_CTX(bell, CTX_TRAP_BELL);
+CHECK_CTX(report, CTX_TRAP_REPORT);
+CHECK_CTX(trap_sig, CTX_TRAP_SIG);
+CHECK_CTX(trap_gs, CTX_TRAP_GS);
 CHECK_CTX(load.rip, LOAD_RIP);
 CHECK_CTX(load.rsp, LOAD_RSP);
 CHECK_CTX(load.fs_base, LOAD_FS_BASE);
@@ -104,12 +112,13 @@ struct stub_op {
     u64 args[6];
 };
 
-#define SYSTRAP_BATCH_OPS (SYSTRAP_BATCH_SIZE / sizeof(struct stub_op) - 1)
+#define SYSTRAP_BATCH_OPS (BATCH_ORDER / sizeof(struct stub_op) - 1)
 
 #define SYSTRAP_STUBS_MAX 16384u
 
 /* A stub with more threads than this is not kept for another address space. */
 #define SYSTRAP_THREADS_KEPT 4
+#define SYSTRAP_THREADS_KEPT_TRAP 1 /* README.md, "Security" */
 
 /* A call of the master thread. */
 struct master_call {
@@ -137,12 +146,13 @@ struct stub_thread {
     struct stub_thread *next; /* of as->all; written by the master, before the thread is used */
     struct list_head link;    /* as->ready: as->lock */
     int tid;                  /* immutable */
-    int fd;                   /* its listener; immutable */
+    int fd;                   /* its listener, -1: it traps; immutable */
     u32 slot;                 /* of its context; immutable */
     struct stub_context *ctx; /* our view: hostile content; immutable */
     u64 addr;                 /* of the context in the stub; immutable */
     enum stub_state state;    /* private to the vcpu */
     u64 id;                   /* of the notification, SLOT: 0 = it spins; private to the vcpu */
+    u32 bell, answered;       /* of a thread that traps: trap.c; private to the vcpu */
     u16 seq;                  /* of the last request that was taken; private to the vcpu */
     u8 owed;      /* enum slot_owed: an answer that it may not have taken; private to the vcpu */
     bool counted; /* in as->nguest; private to the vcpu */
@@ -171,7 +181,9 @@ struct platform_as {
     _Atomic(struct patch_table *) patches; /* NULL: none; written under lock */
     bool touched;                          /* something was mapped since the last cleaning; lock */
     int mem_tid;                           /* the memory thread; immutable */
-    int mem_fd;                            /* its listener; immutable */
+    int mem_fd;                            /* its listener, or the pipe that it reports to;
+                                              immutable */
+    int mem_out;                           /* the pipe's other end, or -1; immutable */
     u64 mem_id;                            /* its report that is not answered, 0 = none; lock */
     struct list_head ready;                /* stub threads without a vcpu; lock */
     _Atomic(struct stub_thread *) all;     /* every thread; written by the master */
@@ -262,7 +274,7 @@ struct systrap_global {
     u64 region;                             /* immutable */
     int batch_fd, context_fd;               /* immutable */
     char *batch_map, *context_map;          /* immutable: our views of the files */
-    u32 rungs;                              /* enum systrap_rungs; immutable */
+    u32 rungs;                              /* enum systrap_rungs; immutable after init */
     bool low;                               /* the low area is there; immutable */
     int sentry_pid;                         /* immutable */
     int template_pid;                       /* private to the master after init */
@@ -291,14 +303,17 @@ extern const char systrap_stub_begin[], systrap_stub_end[], systrap_stub_templat
     systrap_stub_syscall[], systrap_stub_leader[], systrap_stub_clone_thread[],
     systrap_stub_handler[], systrap_stub_reported[], systrap_stub_sigreturn[],
     systrap_stub_restorer[], systrap_stub_idle[], systrap_stub_idle_reported[],
-    systrap_stub_memory[], systrap_stub_memory_reported[];
+    systrap_stub_memory[], systrap_stub_memory_reported[], systrap_stub_trap_handler[],
+    systrap_stub_trap_woken[], systrap_stub_trap_waited[], systrap_stub_trap_idle[],
+    systrap_stub_trap_idle_waited[], systrap_stub_trap_memory[], systrap_stub_bytes[];
 /* trampoline.S, at LOW_BASE in a stub */
 extern const char systrap_low_begin[], systrap_low_mov[], systrap_low_finish_mov[],
     systrap_low_swapped[], systrap_low_unswapped[], systrap_low_return[], systrap_low_alien[],
     systrap_low_cmp[], systrap_low_answered_cmp[], systrap_low_again[], systrap_low_request[],
     systrap_low_stored[], systrap_low_saved[], systrap_low_posted[], systrap_low_answered[],
     systrap_low_command[], systrap_low_load[], systrap_low_fp_loaded[], systrap_low_load_end[],
-    systrap_low_end[];
+    systrap_low_post[], systrap_low_trap[], systrap_low_trap_woken[], systrap_low_trap_waited[],
+    systrap_low_trap_end[], systrap_low_end[];
 #define SYSTRAP_LOW(label) (LOW_BASE + (u64)((label)-systrap_low_begin))
 
 /* Its address inside a stub. */
@@ -307,7 +322,7 @@ extern const char systrap_low_begin[], systrap_low_mov[], systrap_low_finish_mov
 
 /* trace.c: one traced thread, called by its tracer. -ESRCH: it is gone (or, a leader, about to be;
  * *status says what was seen). */
-int st_trace_detach(int tid, const char *label);
+int st_trace_detach(int tid, const char *label, u64 arg);
 int st_trace_wait(int tid, int *status);
 int st_trace_run(int pid, int tid, struct arch_regs *regs, int *status);
 void st_trace_stub_regs(struct arch_regs *regs, const char *label);
@@ -322,6 +337,35 @@ void st_trace_absorb(int pid, int status);
 int notify_recv(int fd, int pid, int tid, struct linux_seccomp_notif *n);
 int notify_send(int fd, u64 id, s64 val);
 bool notify_is(const struct linux_seccomp_notif *n, const char *label);
+
+/* trap.c: the same without notifications. */
+void trap_init_thread(struct stub_thread *s);
+int trap_recv(struct platform_as *as, struct stub_thread *s, struct linux_seccomp_notif *n);
+int trap_send(struct stub_thread *s, u64 id, s64 val);
+/* Of the handler, and of nobody else. */
+bool trap_wait_report(struct stub_thread *s, u64 ns, struct linux_seccomp_notif *n);
+/* The stub is gone: whoever waits for it is to look. */
+void trap_wake_all(struct platform_as *as);
+int trap_init_memory(struct platform_as *as);
+/* Runs the batch at address first: 0, or -errno of the operation whose address goes to *failed. */
+int trap_run_batch(struct platform_as *as, u64 first, u64 *failed);
+
+static inline bool systrap_traps(void)
+{
+    return g_systrap.rungs & RUNG_TRAP;
+}
+
+/* What a stub thread reports, by the way that is in use, and the answer. -ESRCH: it is gone. */
+static inline int st_recv(struct platform_as *as, struct stub_thread *s,
+                          struct linux_seccomp_notif *n)
+{
+    return systrap_traps() ? trap_recv(as, s, n) : notify_recv(s->fd, as->pid, s->tid, n);
+}
+
+static inline int st_send(struct stub_thread *s, u64 id, s64 val)
+{
+    return systrap_traps() ? trap_send(s, id, val) : notify_send(s->fd, id, val);
+}
 
 /* frame.c: registers and FP state in a stub thread's signal frame. */
 int frame_init(struct platform_info *info);
@@ -438,6 +482,9 @@ void st_filter_write_programs(char *code);
 /* Addresses of their sock_fprog in a stub. */
 u64 st_filter_guest_program(void);
 u64 st_filter_memory_program(void);
+
+/* systrap.c: notifications can't be had because of err. False: that is the end. */
+bool st_trap_instead(int err);
 
 /* master.c */
 int st_master_start(struct platform_info *info);

@@ -46,7 +46,9 @@ int st_template_reserve(void)
                             LINUX_MAP_PRIVATE | LINUX_MAP_ANONYMOUS | LINUX_MAP_NORESERVE |
                                 LINUX_MAP_FIXED_NOREPLACE,
                             -1, 0);
-        if (!host_is_err(p) && (u64)p == addr) {
+        /* Filters compare halves of addresses. */
+        bool whole = addr >> 32 == (addr + SYSTRAP_REGION_SIZE - 1) >> 32;
+        if (!host_is_err(p) && (u64)p == addr && whole) {
             g_systrap.region = addr;
             return 0;
         }
@@ -69,7 +71,8 @@ static int child_signals(void)
                     sig == SYSTRAP_SIGNAL || sig == SYSTRAP_PROOF_SIGNAL;
         struct linux_sigaction sa = {.handler = LINUX_SIG_IGN};
         if (ours) {
-            sa.handler = SYSTRAP_STUB(systrap_stub_handler);
+            sa.handler = SYSTRAP_STUB(systrap_traps() ? systrap_stub_trap_handler
+                                                      : systrap_stub_handler);
             sa.restorer = SYSTRAP_STUB(systrap_stub_restorer);
             sa.flags = LINUX_SA_SIGINFO | LINUX_SA_ONSTACK | LINUX_SA_RESTART | LINUX_SA_RESTORER;
             sa.mask = ~0ull;
@@ -106,6 +109,12 @@ static int child_low(void)
         return g_systrap.rungs & RUNG_PATCH ? (int)(intptr_t)p : 0;
     memset(low, 0xcc, PAGE_SIZE);
     memcpy(low, systrap_low_begin, (size_t)(systrap_low_end - systrap_low_begin));
+    if (systrap_traps()) { /* the place of a mov of five bytes */
+        u8 *post = (u8 *)low + (systrap_low_post - systrap_low_begin);
+        s32 distance = (s32)(systrap_low_trap - (systrap_low_post + 5));
+        post[0] = 0xe9; /* jmp */
+        memcpy(post + 1, &distance, sizeof(distance));
+    }
     return host_mprotect(low, PAGE_SIZE, LINUX_PROT_READ | LINUX_PROT_EXEC);
 }
 

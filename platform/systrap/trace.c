@@ -43,13 +43,14 @@ void st_trace_absorb(int pid, int status)
         host_kill(pid, LINUX_SIGCONT); /* a group stop; ours is not the guest's business */
 }
 
-/* Leaves a stopped thread to itself, at the stub code of label. */
-int st_trace_detach(int tid, const char *label)
+/* Leaves a stopped thread to itself, at the stub code of label, with arg in r13. */
+int st_trace_detach(int tid, const char *label, u64 arg)
 {
     struct arch_regs regs;
     long err;
 
     st_trace_stub_regs(&regs, label);
+    regs.r13 = arg;
     err = host_ptrace(LINUX_PTRACE_SETREGS, tid, 0, (u64)(uintptr_t)&regs);
     if (err == 0)
         err = host_ptrace(LINUX_PTRACE_DETACH, tid, 0, 0);

@@ -6,7 +6,12 @@
  * A signal may come at any instruction: trampoline.c knows what each label means for it.
  * README.md has the protocol of the slot.
  */
+#include "abi/linux/unistd.h"
+
 #include "platform/systrap/slot_layout.h"
+
+#define FUTEX_WAIT 0
+#define FUTEX_WAKE 1
 
     .macro LABEL name
     .globl \name
@@ -106,6 +111,7 @@
 6:
     movw $1, %gs:CTX_ATTN
 7:
+    LABEL systrap_low_post
     mov $REPORT_NR, %eax
     syscall
     LABEL systrap_low_posted
@@ -118,6 +124,43 @@
     mov %gs:CTX_RET, %rax
     LABEL systrap_low_answered
     jmp *ENTRY_FINISH(%rcx)
+
+/*
+ * Where there are no notifications the template writes a jump to here over the report: wake the vcpu,
+ * wait for its answer. Four argument registers are used, and are in the slot.
+ */
+    LABEL systrap_low_trap
+    movw $1, %gs:CTX_ATTN
+    incl %gs:CTX_TRAP_BELL
+    rdgsbase %rdi
+    add $CTX_TRAP_BELL, %rdi
+    mov $FUTEX_WAKE, %esi
+    mov $1, %edx
+    xor %r10d, %r10d
+    mov $LINUX_SYS_futex, %eax
+    syscall
+    LABEL systrap_low_trap_woken
+9:
+    mov %gs:CTX_STATE, %edx /* with done */
+    mov %edx, %eax
+    shr $16, %eax
+    cmp %ax, %gs:CTX_SEQ
+    je 10f
+    rdgsbase %rdi
+    add $CTX_STATE, %rdi
+    mov $FUTEX_WAIT, %esi
+    xor %r10d, %r10d
+    mov $LINUX_SYS_futex, %eax
+    syscall
+    LABEL systrap_low_trap_waited
+    jmp 9b
+10:
+    mov %gs:CTX_RDI, %rdi
+    mov %gs:CTX_RSI, %rsi
+    mov %gs:CTX_RDX, %rdx
+    mov %gs:CTX_R10, %r10
+    LABEL systrap_low_trap_end
+    jmp 8b
 
     LABEL systrap_low_command
 1:

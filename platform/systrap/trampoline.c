@@ -97,6 +97,12 @@ static void fix(struct platform_thread *v, struct arch_regs *r, const struct arc
         return;
     }
     bool saved = at >= SYSTRAP_LOW(systrap_low_stored);
+    if (at >= SYSTRAP_LOW(systrap_low_trap) && at < SYSTRAP_LOW(systrap_low_trap_end)) {
+        r->rdi = c->rdi;
+        r->rsi = c->rsi;
+        r->rdx = c->rdx;
+        r->r10 = c->r10;
+    }
     if (at == SYSTRAP_LOW(systrap_low_return)) {
         r->rip = r->rcx;
         return;

@@ -210,6 +210,8 @@ static const struct sentry_rule g_rules[] = {
     ALLOW_ON(ON_SYSTRAP, ioctl, "answer it", EQ(1, LINUX_SECCOMP_IOCTL_NOTIF_SEND)),
     ALLOW_ON(ON_SYSTRAP, ioctl, "wake-ups on the same processor",
              EQ(1, LINUX_SECCOMP_IOCTL_NOTIF_SET_FLAGS)),
+    ALLOW_ON(ON_SYSTRAP, pipe2, "a stub's memory thread reports, where there are no notifications",
+             EQ(1, LINUX_O_CLOEXEC)),
     ALLOW_ON(ON_SYSTRAP, rt_sigtimedwait, "wait until a stub stops or dies"),
     ALLOW_ON(ON_SYSTRAP, rt_tgsigqueueinfo, "prove a stub thread's state before it is used again"),
 };

@@ -25,6 +25,11 @@
 #define TOY_PLATFORM "ptrace"
 #endif
 
+/* Of systrap; 0 = all. */
+#ifndef TOY_RUNGS
+#define TOY_RUNGS 0
+#endif
+
 #define TOY_FILE_SIZE (16ul << 20)
 #define TOY_CODE 0x400000ul   /* guest: read and execute, file offset 0 */
 #define TOY_DATA 0x10000000ul /* guest: read and write, file offset TOY_DATA_OFF */
@@ -92,7 +97,7 @@ static const struct platform_kernel_ops toy_kops = {.event = toy_event, .stub_di
 /* Guest code between two labels goes to TOY_CODE. */
 static inline void toy_init(const char *begin, const char *end)
 {
-    struct platform_config cfg = {.name = TOY_PLATFORM, .template_pidfd = -1};
+    struct platform_config cfg = {.name = TOY_PLATFORM, .template_pidfd = -1, .rungs = TOY_RUNGS};
     char why[256];
 
     host_safecopy_init();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Hostile guests on the systrap backend: jumps to stub code, signal frames of their own making. */
+#include "abi/linux/futex.h"
 #include "abi/linux/sched.h"
 #include "platform/systrap/systrap.h"
 #define TOY_PLATFORM "systrap"
@@ -7,17 +8,24 @@
 
 #include <criterion/criterion.h>
 
-__asm__(".pushsection .rodata\n"
-        "g_begin:\n"
-        "g_loop: mov $39,%eax; syscall; jmp g_loop\n"
-        "g_spin: jmp g_spin\n"
-        "g_exit: mov $60,%eax; syscall; hlt\n"
-        /* rdi -> registers: target, rax, rdi, rsi, rdx, r10, r8, r9, rsp */
-        "g_jump: mov %rdi,%rbx; mov 8(%rbx),%rax; mov 24(%rbx),%rsi; mov 32(%rbx),%rdx\n"
-        "mov 40(%rbx),%r10; mov 48(%rbx),%r8; mov 56(%rbx),%r9; mov 64(%rbx),%rsp\n"
-        "mov 16(%rbx),%rdi; mov $0x7777,%r12d; mov $0x8888,%r13d; jmp *(%rbx)\n"
-        "g_end:\n.popsection\n");
-extern const char g_begin[], g_loop[], g_spin[], g_exit[], g_jump[], g_end[];
+__asm__(
+    ".pushsection .rodata\n"
+    "g_begin:\n"
+    "g_loop: mov $39,%eax; syscall; jmp g_loop\n"
+    "g_spin: jmp g_spin\n"
+    "g_exit: mov $60,%eax; syscall; hlt\n"
+    /* rdi -> registers: target, rax, rdi, rsi, rdx, r10, r8, r9, rsp */
+    "g_jump: mov %rdi,%rbx; mov 8(%rbx),%rax; mov 24(%rbx),%rsi; mov 32(%rbx),%rdx\n"
+    "mov 40(%rbx),%r10; mov 48(%rbx),%r8; mov 56(%rbx),%r9; mov 64(%rbx),%rsp\n"
+    "mov 16(%rbx),%rdi; mov $0x7777,%r12d; mov $0x8888,%r13d; jmp *(%rbx)\n"
+    /* rdi -> (address, u32) to store, a context behind address 0: its handler "reports"; then copies
+         * a word forever */
+    "g_forge: mov (%rdi),%rax; mov 8(%rdi),%rbx; add $16,%rdi; test %rax,%rax; jz 1f\n"
+    "mov %ebx,(%rax); jmp g_forge\n"
+    "1: mov 20472(%rbx),%eax; inc %eax; mov %eax,0x1e4(%rbx); incl 0x1e0(%rbx)\n"
+    "2: mov 0x10008000,%eax; mov %eax,0x10004000; jmp 2b\n"
+    "g_end:\n.popsection\n");
+extern const char g_begin[], g_loop[], g_spin[], g_exit[], g_jump[], g_forge[], g_end[];
 #define AT(label) (TOY_CODE + (u64)((label)-g_begin))
 #define JUMP_OFF 0x1000ul
 #define FRAME_OFF 0x2000ul
@@ -55,6 +63,18 @@ static struct platform_action keep_event(struct toy_task *t, const struct platfo
     return toy_exit(t);
 }
 
+/* Without notifications a guest can bring itself to wait in our code: an interrupt ends that. */
+static void join_waiting(struct toy_task *t)
+{
+    u64 deadline = host_now_mono() + 100 * NSEC_PER_MSEC;
+
+    while (atomic_load(&t->done) == 0 && host_now_mono() < deadline)
+        host_futex_wait(&t->done, 0, deadline);
+    if (atomic_load(&t->done) == 0)
+        platform_thread_interrupt(t->pt);
+    toy_join(t);
+}
+
 static struct platform_event event_of_jump(struct jump j)
 {
     struct platform_event ev = {0};
@@ -63,7 +83,10 @@ static struct platform_event event_of_jump(struct jump j)
 
     *jump_slot() = j;
     toy_start(g_as, &t);
-    toy_join(&t);
+    if (systrap_traps())
+        join_waiting(&t);
+    else
+        toy_join(&t);
     if (ev.type == PLATFORM_DIED) {
         platform_as_put(g_as);
         g_as = toy_as();
@@ -88,8 +111,22 @@ static const struct {
     {LINUX_SYS_write, {2, TOY_CODE, 8}},
     {LINUX_SYS_execve, {TOY_CODE, 0, 0}},
     {LINUX_SYS_rt_sigprocmask, {0}},
+    {LINUX_SYS_futex, {TOY_DATA, LINUX_FUTEX_WAIT, 0}},
+    {LINUX_SYS_futex, {TOY_DATA, LINUX_FUTEX_WAKE, 1}},
+    {LINUX_SYS_futex, {0, LINUX_FUTEX_WAKE | LINUX_FUTEX_PRIVATE_FLAG, 1}},
+    {LINUX_SYS_futex, {0, LINUX_FUTEX_REQUEUE, 1, 1, TOY_DATA}},
+    {LINUX_SYS_futex, {0, 1ull << 32 | LINUX_FUTEX_WAKE, 1}},
+    {LINUX_SYS_futex, {0, LINUX_FUTEX_WAIT, 0, TOY_DATA}},
     {SYSTRAP_REPORT_NR, {11, 0, 0}},
 };
+
+/* An address of 0 is one that filters let threads use: of a context. */
+static void args_of(size_t i, u64 *a)
+{
+    memcpy(a, g_calls[i].args, sizeof(g_calls[i].args));
+    if (g_calls[i].nr == LINUX_SYS_futex && a[0] == 0)
+        a[0] = g_systrap.region + SYSTRAP_CONTEXT_OFF;
+}
 
 static bool is_syscall(const char *code)
 {
@@ -107,7 +144,8 @@ Test(systrap_escape, every_syscall_instruction)
             continue;
         found++;
         for (size_t i = 0; i < ARRAY_SIZE(g_calls); i++) {
-            const u64 *a = g_calls[i].args;
+            u64 a[6];
+            args_of(i, a);
             struct platform_event ev = event_of_jump((struct jump){
                 g_systrap.region + off, g_calls[i].nr, a[0], a[1], a[2], a[3], a[4], a[5], 0x5000});
             if (g_calls[i].nr == LINUX_SYS_rt_sigreturn &&
@@ -121,7 +159,7 @@ Test(systrap_escape, every_syscall_instruction)
             cr_expect_eq(ev.ip, g_systrap.region + off + 2);
         }
     }
-    cr_expect_eq(found, 12);
+    cr_expect_eq(found, 18);
 }
 
 /* The code of call sites has none that the filters know at all. A forged report says nothing, as no
@@ -135,10 +173,12 @@ Test(systrap_escape, every_syscall_instruction_of_call_sites)
             continue;
         found++;
         for (size_t i = 0; i < ARRAY_SIZE(g_calls); i++) {
-            const u64 *a = g_calls[i].args;
+            u64 a[6];
+            args_of(i, a);
             struct platform_event ev = event_of_jump((struct jump){
                 LOW_BASE + off, g_calls[i].nr, a[0], a[1], a[2], a[3], a[4], a[5], 0x5000});
-            if (g_calls[i].nr == SYSTRAP_REPORT_NR) {
+            if (g_calls[i].nr == SYSTRAP_REPORT_NR && !systrap_traps() &&
+                off + 2 == (size_t)(systrap_low_posted - systrap_low_begin)) {
                 cr_expect_eq(ev.type, PLATFORM_FAULT);
                 continue;
             }
@@ -148,7 +188,7 @@ Test(systrap_escape, every_syscall_instruction_of_call_sites)
             cr_expect_eq(ev.ip, 0);
         }
     }
-    cr_expect_eq(found, 1);
+    cr_expect_eq(found, 3);
 }
 
 static void jump_to_bytes(u64 addr, size_t size, size_t densely)
@@ -158,7 +198,8 @@ static void jump_to_bytes(u64 addr, size_t size, size_t densely)
                                                                PAGE_SIZE, 3, 0x11, 3, 0,
                                                                TOY_DATA + TOY_DATA_SIZE - 4096});
         cr_expect(ev.type == PLATFORM_SYSCALL || ev.type == PLATFORM_FAULT ||
-                      ev.type == PLATFORM_DIED,
+                      ev.type == PLATFORM_DIED ||
+                      (systrap_traps() && ev.type == PLATFORM_INTERRUPTED),
                   "address %#lx: event %d", (long)(addr + off), ev.type);
     }
 }
@@ -223,8 +264,15 @@ static void start_forged(struct toy_task *t, struct jump j)
 Test(systrap_escape, own_frame_is_just_registers)
 {
     struct toy_task t = {.last = {0, 1}};
+    struct jump j = forge(AT(g_exit), 0, 0);
+    struct linux_ucontext *uc = (void *)(toy_mem + TOY_DATA_OFF + FRAME_OFF);
 
-    start_forged(&t, forge(AT(g_exit), 0, 0));
+    if (systrap_traps()) /* calls need the handler's stack */
+        uc->uc_stack = (struct linux_stack){.ss_sp = atomic_load(&g_as->all)->addr +
+                                                     SYSTRAP_STACK_OFF,
+                                            .ss_flags = (s32)LINUX_SS_AUTODISARM,
+                                            .ss_size = SYSTRAP_STACK_SIZE};
+    start_forged(&t, j);
     toy_join(&t);
     cr_expect_eq(t.last[0], 1);
 }
@@ -242,7 +290,8 @@ Test(systrap_escape, blocked_signals_end_the_stub)
     cr_expect_eq(atomic_load(&toy_stub_deaths), 0); /* not from outside */
 }
 
-/* With syscalls in between the interrupt comes at the next one. */
+/* With syscalls in between the interrupt comes at the next one. By a signal that is blocked no call
+ * comes: the host ends who makes one. */
 Test(systrap_escape, blocked_signals_and_syscalls)
 {
     struct toy_task t = {0};
@@ -251,7 +300,7 @@ Test(systrap_escape, blocked_signals_and_syscalls)
     toy_sleep_ms(20);
     platform_thread_interrupt(t.pt);
     toy_join(&t);
-    cr_expect_eq(t.last[2], PLATFORM_INTERRUPTED);
+    cr_expect_eq(t.last[2], systrap_traps() ? PLATFORM_DIED : PLATFORM_INTERRUPTED);
 }
 
 static struct platform_action ask_for_registers(struct toy_task *t, const struct platform_event *ev)
@@ -308,5 +357,125 @@ Test(systrap_escape, nothing_is_inherited)
         toy_join(&u);
         cr_expect_eq(u.last[2], PLATFORM_INTERRUPTED, "after trick %zu: event %lu", i % 4,
                      (long)u.last[2]);
+    }
+}
+
+/* --- reports that a guest writes itself, where there are no notifications --- */
+
+#define POKES_OFF 0x3000ul
+#define COPY_OFF 0x4000ul
+#define WORD_OFF 0x8000ul
+
+_Static_assert(CTX_TRAP_ANSWER == 20472 && CTX_TRAP_REPORT == 0x1e4 && CTX_TRAP_BELL == 0x1e0,
+               "g_forge");
+
+static _Atomic u32 *word_of(u64 off)
+{
+    return (_Atomic u32 *)(toy_mem + TOY_DATA_OFF + off);
+}
+
+static struct platform_action stay_in_fault(struct toy_task *t, const struct platform_event *ev)
+{
+    _Atomic u32 *stage = t->data;
+
+    if (ev->type != PLATFORM_FAULT) {
+        t->last[2] = ev->type;
+        return toy_exit(t);
+    }
+    atomic_store(stage, 1);
+    while (atomic_load(stage) == 1)
+        toy_sleep_ms(1);
+    return toy_exit(t);
+}
+
+/* One guest thread has come and gone: the place of frames is known, and there is one stub thread. */
+static void run_first(void)
+{
+    struct toy_task first = {.entry = AT(g_exit)};
+    bool back = false;
+
+    toy_start(g_as, &first);
+    toy_join(&first);
+    while (!back) {
+        mutex_lock(&g_as->lock);
+        back = !list_empty(&g_as->ready);
+        mutex_unlock(&g_as->lock);
+        toy_sleep_ms(1);
+    }
+}
+
+/* A fault, it says, while it goes on. */
+static void start_forger(struct toy_task *t)
+{
+    struct stub_thread *s = atomic_load(&g_as->all);
+    u64 frame = s->addr + s->frame;
+    u64 pokes[][2] = {
+        {frame + offsetof(struct linux_rt_sigframe, info.si_code), 1},
+        {s->addr + CTX_TRAP_SIG, LINUX_SIGSEGV},
+        {s->addr + CTX_TRAP_FRAME, (u32)frame},
+        {s->addr + CTX_TRAP_FRAME + 4, frame >> 32},
+        {0, s->addr},
+    };
+
+    memcpy(toy_mem + TOY_DATA_OFF + POKES_OFF, pokes, sizeof(pokes));
+    t->entry = AT(g_forge);
+    t->arg = TOY_DATA + POKES_OFF;
+    toy_start(g_as, t);
+}
+
+/* Memory that is taken away is gone, though the thread only says that it waits. */
+Test(systrap_escape, forged_report_keeps_no_memory)
+{
+    struct platform_mapop unmap = {
+        .type = PLATFORM_UNMAP, .addr = TOY_DATA + WORD_OFF, .len = PAGE_SIZE};
+    _Atomic u32 stage = 0;
+    struct toy_task t = {.fn = stay_in_fault, .data = &stage};
+
+    if (!systrap_traps())
+        cr_skip_test("forged reports are for the trap transport");
+    run_first();
+    atomic_store(word_of(WORD_OFF), 1);
+    start_forger(&t);
+    while (atomic_load(&stage) == 0)
+        toy_sleep_ms(1);
+    atomic_store(word_of(COPY_OFF), 0);
+    toy_sleep_ms(20);
+    cr_expect_eq(atomic_load(word_of(COPY_OFF)), 1); /* it runs */
+    cr_expect_eq(platform_as_apply(g_as, &unmap, 1), 0);
+    atomic_store(word_of(WORD_OFF), 2);
+    toy_sleep_ms(20);
+    cr_expect_eq(atomic_load(word_of(COPY_OFF)), 1);
+    atomic_store(&stage, 2);
+    toy_join(&t);
+}
+
+/* ... nor when the address space goes, and its thread does not meet the next user of the stub. */
+Test(systrap_escape, forged_report_ends_with_its_space)
+{
+    _Atomic u32 stage = 0;
+    struct toy_task u = {.fn = until_dead, .entry = AT(g_spin)};
+
+    if (!systrap_traps())
+        cr_skip_test("forged reports are for the trap transport");
+    for (u32 i = 0; i < 8; i++) {
+        struct toy_task t = {.fn = stay_in_fault, .data = &stage};
+        atomic_store(&stage, 0);
+        run_first();
+        atomic_store(word_of(WORD_OFF), 1);
+        start_forger(&t);
+        while (atomic_load(&stage) == 0)
+            toy_sleep_ms(1);
+        atomic_store(&stage, 2);
+        toy_join(&t);
+        platform_as_put(g_as);
+        atomic_store(word_of(WORD_OFF), 2);
+        toy_sleep_ms(5);
+        cr_expect_eq(atomic_load(word_of(COPY_OFF)), 1);
+        g_as = toy_as();
+        toy_start(g_as, &u);
+        toy_sleep_ms(2);
+        platform_thread_interrupt(u.pt);
+        toy_join(&u);
+        cr_expect_eq(u.last[2], PLATFORM_INTERRUPTED);
     }
 }
