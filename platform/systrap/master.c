@@ -245,6 +245,8 @@ static int try_stub(void)
         stub_end(as);
         return err;
     }
+    s->counted = false; /* no guest code has run here */
+    atomic_store(&as->nguest, 0);
     store_or_end(as);
     return 0;
 }

@@ -467,10 +467,11 @@ Test(systrap_escape, forged_report_ends_with_its_space)
             toy_sleep_ms(1);
         atomic_store(&stage, 2);
         toy_join(&t);
-        platform_as_put(g_as);
+        platform_as_retire(g_as);
         atomic_store(word_of(WORD_OFF), 2);
         toy_sleep_ms(5);
         cr_expect_eq(atomic_load(word_of(COPY_OFF)), 1);
+        platform_as_put(g_as);
         g_as = toy_as();
         toy_start(g_as, &u);
         toy_sleep_ms(2);
