@@ -3,7 +3,8 @@
  * The seccomp programs of the stubs. The base is the template's and so everybody's: it lets our own
  * stub code do its few things. A thread adds one more before it leaves stub code: guest threads one
  * that notifies its own listener of everything but rt_sigreturn, the memory thread one that notifies
- * of its report. The strictest answer counts, and of equals the newest.
+ * of its report. The strictest answer counts, and of equals the newest. Without notifications there is
+ * a trap instead, guest threads wake and wait by futex, and the memory thread adds nothing.
  */
 #include "abi/linux/filter.h"
 #include "abi/linux/futex.h"
