@@ -130,7 +130,6 @@
  * wait for its answer. Four argument registers are used, and are in the slot.
  */
     LABEL systrap_low_trap
-    movw $1, %gs:CTX_ATTN
     incl %gs:CTX_TRAP_BELL
     rdgsbase %rdi
     add $CTX_TRAP_BELL, %rdi
