@@ -17,6 +17,7 @@ platform_variants="
 ptrace   ptrace
 systrap  systrap
 systrap-notify systrap --systrap-rungs=notify
+systrap-trap systrap --systrap-rungs=answer,spin,trap
 "
 
 o=${O:-build}
