@@ -259,6 +259,8 @@ Test(systrap_slots, reports_that_are_no_events)
 {
     struct toy_task t = {.fn = on_report, .entry = AT(g_report), .arg = TOY_DATA};
 
+    if (g_systrap.rungs & RUNG_TRAP)
+        cr_skip_test("without notifications the host ends a stub that blocks SIGSYS");
     toy_start(g_as, &t);
     toy_sleep_ms(50);
     cr_expect_eq(atomic_load(&t.events), 1);
