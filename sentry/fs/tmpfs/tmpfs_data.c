@@ -190,7 +190,8 @@ void tmpfs_trim(struct tmpfs_inode *ti)
     start = MAX(ti->spec_start, PAGE_UP(atomic_load(&ti->inode.size)));
     end = ti->spec_end;
     untouched = !ti->spec_touched;
-    ti->spec_start = ti->spec_end = 0;
+    ti->spec_start = 0;
+    ti->spec_end = 0;
     ti->spec_touched = false;
     mutex_unlock(&ti->cache_lock);
     if (start < end)
