@@ -258,6 +258,7 @@ void task_unpublish(struct task *t)
     struct thread_group *g = t->group;
     rwlock_wrlock(&g_tasks_lock);
     struct sighand *sh = group_lock_sighand(g);
+    sigpending_flush(g, &t->pending);
     list_del(&t->group_node);
     g->nthreads--;
     if (t->stop_pending && g->stop_count > 0)

@@ -157,6 +157,10 @@ void exit_reap_locked(struct thread_group *g)
     }
     list_del(&g->sibling);
     pgrp_leave(g);
+    /* A file, or a mount on a directory of /proc, may keep the group for long. */
+    struct sighand *sh = group_lock_sighand(g);
+    sigpending_flush(g, &g->pending);
+    mutex_unlock(&sh->lock);
     struct pid *p = pidtab_find(leader->tid);
     p->task = NULL;
     pidtab_release(p);
