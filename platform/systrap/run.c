@@ -233,7 +233,7 @@ static void loaded_fp(struct platform_thread *v, u64 rip)
 
     if (s->owed == OWED_LOAD && (s->ctx->cmd & CMD_LOAD_FP) &&
         (rip < SYSTRAP_LOW(systrap_low_fp_loaded) || rip >= SYSTRAP_LOW(systrap_low_load_end)))
-        frame_fp_set(s, (const char *)s->ctx + CTX_FP);
+        slot_fp_to_frame(s);
 }
 
 /* A report that is nothing for the kernel, which may wait for one. */

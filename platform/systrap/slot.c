@@ -210,6 +210,17 @@ static bool slot_command(struct platform_thread *v, u32 cmd)
     return true;
 }
 
+/* Others can write to the slot: one copy is looked at and used. */
+void slot_fp_to_frame(struct stub_thread *s)
+{
+    char fp[CTX_FP_MAX];
+
+    if (!frame_fp_small())
+        return; /* the slot never holds it, whatever the stub says of the last command */
+    memcpy(fp, slot_fp(s), g_platform_info.fp_size);
+    frame_fp_set(s, fp);
+}
+
 bool slot_to_frame(struct platform_thread *v)
 {
     struct stub_thread *s = v->stub;
@@ -221,7 +232,7 @@ bool slot_to_frame(struct platform_thread *v)
     if (context_capture(v->as, s, &n) < 0)
         return false;
     if (v->fp == FP_SET)
-        frame_fp_set(s, slot_fp(s)); /* refuses what others may have made of it */
+        slot_fp_to_frame(s);
     v->fp = FP_STUB;
     v->dirty = v->bases = true;
     return true;

@@ -406,6 +406,8 @@ bool slot_called(struct stub_thread *s, const struct linux_seccomp_notif *n);
 bool slot_has_request(struct stub_thread *s);
 /* Its registers go on as a frame. False: the stub is gone. */
 bool slot_to_frame(struct platform_thread *v);
+/* The FP state in the slot, which fits (frame_fp_small), goes on in the frame. */
+void slot_fp_to_frame(struct stub_thread *s);
 void slot_fp_get(struct platform_thread *v, void *buf);
 int slot_fp_set(struct platform_thread *v, const void *buf);
 void slot_set_answer(struct stub_thread *s, u32 nr, s64 value);

@@ -10,7 +10,6 @@
 #include "abi/linux/mman.h"
 #include "abi/linux/prctl.h"
 #include "abi/linux/sched.h"
-#include "abi/linux/socket.h"
 #include "abi/linux/stat.h"
 
 #include <errno.h>
