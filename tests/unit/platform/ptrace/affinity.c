@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where the ptrace backend lets guest threads run: together with their tracer, or anywhere. */
 #include "platform/ptrace/ptrace.h"
-#include "tests/unit/platform/ptrace/toy.h"
+#define TOY_PLATFORM "ptrace"
+#include "tests/unit/platform/contract/toy.h"
 
 #include <criterion/criterion.h>
 

@@ -4,7 +4,7 @@
 #include "abi/linux/sched.h"
 #include "platform/systrap/systrap.h"
 #define TOY_PLATFORM "systrap"
-#include "tests/unit/platform/ptrace/toy.h"
+#include "tests/unit/platform/contract/toy.h"
 
 #include <criterion/criterion.h>
 

@@ -5,7 +5,7 @@
  */
 #include "platform/systrap/systrap.h"
 #define TOY_PLATFORM "systrap"
-#include "tests/unit/platform/ptrace/toy.h"
+#include "tests/unit/platform/contract/toy.h"
 
 #include <criterion/criterion.h>
 

@@ -3,8 +3,8 @@
  * A toy kernel for the tests of a platform backend: one memory file, tasks with a handler function,
  * guest code taken from labels in the test's own assembly.
  */
-#ifndef TESTS_UNIT_PLATFORM_PTRACE_TOY_H
-#define TESTS_UNIT_PLATFORM_PTRACE_TOY_H
+#ifndef TESTS_UNIT_PLATFORM_CONTRACT_TOY_H
+#define TESTS_UNIT_PLATFORM_CONTRACT_TOY_H
 
 #include "abi/linux/memfd.h"
 #include "abi/linux/mman.h"
@@ -20,15 +20,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The backend to test: defined before this is included. */
-#ifndef TOY_PLATFORM
-#define TOY_PLATFORM "ptrace"
-#endif
-
-/* Of systrap; 0 = all. */
+/*
+ * The backend to test is chosen by what is defined before this is included: TOY_PLATFORM (its name)
+ * and TOY_RUNGS (of systrap; 0 = all). The tests of the contract, events.h and spaces.h, also need
+ * TOY_SUITE, TOY_TEMPLATE_PID, TOY_TELLS_ACCESS (the kind of access of each fault is known),
+ * TOY_STORE_STUBS and TOY_STORE_FDS (what an idle backend keeps).
+ */
 #ifndef TOY_RUNGS
 #define TOY_RUNGS 0
 #endif
+
+#define TOY_TEST_(suite, name) Test(suite, name)
+#define TOY_TEST(name) TOY_TEST_(TOY_SUITE, name)
+#define TOY_SUITE_OPTIONS_(suite, ...) TestSuite(suite, __VA_ARGS__)
+#define TOY_SUITE_OPTIONS(...) TOY_SUITE_OPTIONS_(TOY_SUITE, __VA_ARGS__)
 
 #define TOY_FILE_SIZE (16ul << 20)
 #define TOY_CODE 0x400000ul   /* guest: read and execute, file offset 0 */
