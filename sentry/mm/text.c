@@ -29,10 +29,6 @@
 
 #include <errno.h>
 
-/* What the platform looks at and rewrites lies in [ip - TEXT_BEFORE, ip + TEXT_AFTER). */
-#define TEXT_BEFORE 9
-#define TEXT_AFTER 7
-
 static bool vma_is_text(const struct vma *v)
 {
     return (v->prot & LINUX_PROT_EXEC) && !(v->prot & LINUX_PROT_WRITE) && vma_private(v) &&
@@ -51,10 +47,10 @@ bool pma_may_be_patched(const struct pma *p)
            atomic_load(&p->mappable->patched);
 }
 
-/* map_lock and the mappable's lock are held. */
-static int patch_locked(struct mm *mm, struct vma *v, u64 ip, u8 *text)
+/* `ip` is behind the instruction, which lies in `page`. map_lock and the mappable's lock are held. */
+static int patch_locked(struct mm *mm, struct vma *v, u64 page, u64 ip, u8 *text)
 {
-    u64 page = PAGE_DOWN(ip), got = 0;
+    u64 got = 0;
     int err = -EACCES;
     struct pma *p;
     u8 *host;
@@ -77,23 +73,23 @@ static int patch_locked(struct mm *mm, struct vma *v, u64 ip, u8 *text)
 
 int mm_patch_text(struct mm *mm, u64 ip)
 {
+    u64 page = PAGE_DOWN(ip - 2);
     int err = -EACCES;
     struct vma *v;
     u8 *text;
 
-    if (ip < mm->vm_start + PAGE_SIZE || ip >= mm->vm_end ||
-        PAGE_DOWN(ip - TEXT_BEFORE) != PAGE_DOWN(ip + TEXT_AFTER - 1))
+    if (ip < mm->vm_start + PAGE_SIZE || ip >= mm->vm_end || ip - page > PAGE_SIZE)
         return -ERANGE;
     text = kmalloc(PAGE_SIZE);
     if (!text)
         return -ENOMEM;
     rwlock_rdlock(&mm->map_lock);
-    v = vma_find(mm, ip);
+    v = vma_find(mm, page);
     if (v && vma_is_text(v)) {
         /* Until the copy is in place no mapping may come that writes to the file. */
         mutex_lock(&v->mappable->lock);
         if (!mappable_has_writable_locked(v->mappable))
-            err = patch_locked(mm, v, ip, text);
+            err = patch_locked(mm, v, page, ip, text);
         mutex_unlock(&v->mappable->lock);
     }
     rwlock_rdunlock(&mm->map_lock);

@@ -100,6 +100,30 @@ static void *map(void *at, int fd, int prot, int flags)
 #define RX (PROT_READ | PROT_EXEC)
 #define RW (PROT_READ | PROT_WRITE)
 
+/* ---- where in its page a site lies ---------------------------------------------------------------- */
+
+/* Two pages whose border lies anywhere in the code of the site. */
+TEST(site_at_the_border_of_pages)
+{
+    unsigned char text[2 * PAGE], page[PAGE];
+    int fd = open("border", O_CREAT | O_TRUNC | O_RDWR, 0755);
+
+    ASSERT_OK(fd);
+    for (int shape = 0; shape < 3; shape++)
+        for (int before = 0; before <= 16; before++) {
+            unsigned char *p;
+
+            make_code(page, shape, NR_GETPPID);
+            memset(text, 0xcc, sizeof(text));
+            memcpy(text + PAGE - before, page + SPOT, sizeof(g_code[0]));
+            ASSERT_EQ(pwrite(fd, text, sizeof(text), 0), (long)sizeof(text));
+            p = mmap(NULL, sizeof(text), RX, MAP_PRIVATE, fd, 0);
+            ASSERT(p != MAP_FAILED);
+            ASSERT(heat(p + PAGE - before - SPOT, NR_GETPPID, WARM));
+            ASSERT_OK(munmap(p, sizeof(text)));
+        }
+}
+
 /* ---- compilers at run time ---------------------------------------------------------------------- */
 
 TEST(jit_in_writable_memory)
