@@ -15,16 +15,15 @@ struct kcache {
     const char *name; /* of the type; immutable */
     size_t size;      /* bytes of an object; immutable */
     size_t align;
-    void *free_list;         /* LOCK_KCACHE of this cache */
-    atomic_uint lock;        /* spin-then-futex word, rank KCACHE */
-    size_t live, total;      /* objects in use / carved; guarded by lock */
+    atomic_uint lock;        /* spin-then-futex word, rank KCACHE; guards what follows */
+    u32 partial, empty;      /* lists of slabs: with free objects, without memory; 0 = none */
+    size_t live, total;      /* objects in use / in slabs with memory */
+    size_t unused;           /* slabs with memory and no object in use */
+    char *fresh, *fresh_end; /* part of the last slab that was never handed out */
     struct kcache *next;     /* all caches, for the census */
-    bool registered;         /* guarded by lock */
-    u32 stride;              /* bytes from object to object; immutable once registered */
-    char *fresh, *fresh_end; /* part of the last slab that was never handed out; guarded by lock */
-#ifdef CV_ASAN
-    void *free_tail; /* with ASan freed objects are reused last; guarded by lock */
-#endif
+    bool registered;
+    u32 stride, slab, capacity; /* bytes from object to object, bytes and objects of a slab;
+                                   immutable once registered */
 };
 
 /* Defines the cache `g_kcache_<type>` for `struct type`. */
@@ -62,7 +61,7 @@ static inline void cleanup_kfree(void *pp)
 void kcache_census(void (*fn)(void *arg, const char *name, size_t size, size_t live, size_t total),
                    void *arg);
 
-/* Bytes of the arena in use (slabs, which stay with their type, and large buffers), and the limit
+/* Bytes of the arena in use (slabs and large buffers), and the limit
  * above which allocations return NULL (4 GiB unless set). */
 u64 kcache_usage(void);
 void kcache_set_limit(u64 bytes);

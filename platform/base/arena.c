@@ -109,7 +109,7 @@ u64 arena_cache_limit(void)
 
 void *arena_slab(struct kcache *c, size_t size)
 {
-    size_t n = (size + CHUNK_SIZE - 1) >> CHUNK_SHIFT, first;
+    size_t n = size >> CHUNK_SHIFT, first;
     char *p;
 
     if (!charge(n << CHUNK_SHIFT))
@@ -117,8 +117,10 @@ void *arena_slab(struct kcache *c, size_t size)
     word_lock(&g_lock);
     first = carve_locked(n);
     if (first != SIZE_MAX) {
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
             g_arena_map[first + i].owner = c;
+            g_arena_map[first + i].back = (u32)i;
+        }
     }
     word_unlock(&g_lock);
     if (first == SIZE_MAX) {
@@ -128,6 +130,25 @@ void *arena_slab(struct kcache *c, size_t size)
     p = (char *)g_arena_base + (first << CHUNK_SHIFT);
     poison_region(p, n << CHUNK_SHIFT);
     return p;
+}
+
+static void give_back(void *p, size_t bytes)
+{
+    unpoison_region(p, bytes);
+    if (host_madvise(p, bytes, LINUX_MADV_DONTNEED) < 0)
+        memset(p, 0, bytes);
+    poison_region(p, bytes);
+    uncharge(bytes);
+}
+
+void arena_slab_release(void *slab, size_t size)
+{
+    give_back(slab, size);
+}
+
+bool arena_slab_reclaim(size_t size)
+{
+    return charge(size);
 }
 
 /* The class of a run of at least n chunks; *chunks is its length. */
@@ -218,11 +239,12 @@ void arena_free_large(void *p, struct chunk *ch)
     g_live[class]--;
     word_unlock(&g_lock);
 
-    unpoison_region(p, bytes);
-    if (!warm && host_madvise(p, bytes, LINUX_MADV_DONTNEED) < 0)
-        memset(p, 0, bytes);
-    poison_region(p, bytes);
-    uncharge(bytes);
+    if (warm) {
+        poison_region(p, bytes);
+        uncharge(bytes);
+    } else {
+        give_back(p, bytes);
+    }
 
     word_lock(&g_lock);
     ch->next_free = g_free[class];

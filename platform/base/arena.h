@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The arena behind the typed caches: one reservation of address space, handed out in runs of 64 KiB
- * chunks. A slab belongs to its cache for ever; a large buffer goes back to the free runs of its
- * size, and its memory to the host.
+ * chunks. A slab's addresses belong to its cache for ever; a large buffer goes back to the free runs
+ * of its size. The memory of both goes back to the host.
  */
 #ifndef PLATFORM_BASE_ARENA_H
 #define PLATFORM_BASE_ARENA_H
@@ -15,15 +15,32 @@
 /* What a chunk is. */
 struct chunk {
     struct kcache *owner; /* slab: its cache, immutable; NULL: unused or large */
-    u32 large_chunks;     /* first chunk of a large run that is in use: its length in chunks */
-    u32 next_free; /* large run on a free list: chunk number of the next; lock of the arena */
-    u64 requested; /* large run in use: bytes asked for */
-    bool dirty;    /* free large run: not all zeroes; lock of the arena */
+    union {
+        struct {              /* of a large run: its first chunk */
+            u32 large_chunks; /* in use: its length in chunks */
+            u32 next_free;    /* on a free list: chunk number of the next; lock of the arena */
+            u64 requested;    /* in use: bytes asked for */
+            bool dirty;       /* free: not all zeroes; lock of the arena */
+        };
+        struct {        /* of a slab: its first chunk; guarded by the cache's lock, see kcache.c */
+            void *free; /* its free objects */
+#ifdef CV_ASAN
+            void *free_tail;
+#endif
+            u32 nfree;
+            u32 next, prev; /* slabs in the same state: chunk number + 1 */
+        };
+    };
+    u32 back; /* slab: chunks from its first one to this one; immutable */
 };
 
-/* A new slab of at least size bytes, zeroed, all of it owned by c; NULL at the limit. */
+/* A new slab of size bytes (whole chunks), zeroed, all of it owned by c; NULL at the limit. */
 void *arena_slab(struct kcache *c, size_t size);
-/* Bytes that one cache may carve: slabs stay with their type, so that a guest that hoards objects of
+/* The memory of a slab without objects, to the host. Its addresses stay the cache's. */
+void arena_slab_release(void *slab, size_t size);
+/* ... and back, zeroed; false at the limit. */
+bool arena_slab_reclaim(size_t size);
+/* Bytes that one cache may have: addresses stay with their type, so that a guest that hoards objects of
  * one kind must leave room for the others. */
 u64 arena_cache_limit(void);
 #ifdef CV_DEBUG

@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct apple {
     char data[40];
@@ -190,6 +191,98 @@ Test(kcache, limit)
     cr_assert_eq(kcache_usage(), before);
 }
 
+#define MANY 100000
+
+static struct apple *g_many[MANY];
+
+static void take_many(void)
+{
+    for (int i = 0; i < MANY; i++) {
+        g_many[i] = kcache_alloc(apple);
+        cr_assert_not_null(g_many[i]);
+        for (size_t k = 0; k < sizeof(g_many[i]->data); k++)
+            cr_assert_eq(g_many[i]->data[k], 0);
+        memset(g_many[i], 0x5a, sizeof(*g_many[i]));
+    }
+}
+
+static void free_many(int step)
+{
+    for (int i = 0, k = 0; i < MANY; i++, k = (k + step) % MANY)
+        kcache_free(apple, g_many[k]);
+}
+
+/* Pages that hold objects of the many and are in memory. */
+static int resident(void)
+{
+    uintptr_t last = 0;
+    int n = 0;
+
+    for (int i = 0; i < MANY; i++) {
+        uintptr_t page = (uintptr_t)g_many[i] & ~4095ul;
+        unsigned char there = 0;
+
+        if (page == last)
+            continue;
+        last = page;
+        cr_assert_eq(mincore((void *)page, 1, &there), 0);
+        n += there & 1;
+    }
+    return n;
+}
+
+Test(kcache, memory_goes_back)
+{
+    /* In order, backwards, all over the place: numbers without a common factor with MANY. */
+    static const int steps[] = {1, MANY - 1, 61803};
+    struct seen s = {.name = "apple"};
+    u64 before = kcache_usage();
+
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+        take_many();
+        cr_assert_gt(kcache_usage() - before, MANY * sizeof(struct apple));
+        free_many(steps[i]);
+        cr_expect_leq(kcache_usage() - before, 5 * 65536ul, "what is kept, and the last slab");
+        cr_expect_leq(resident(), 5 * 16);
+        kcache_census(look, &s);
+        cr_expect_eq(s.live, 0);
+        cr_expect_leq(s.total * s.size, 5 * 65536ul);
+    }
+}
+
+static void free_into_a_slab_without_memory(void)
+{
+    take_many();
+    free_many(1);
+    for (int i = 0; i < MANY; i++)
+        kcache_free(apple, g_many[i]);
+}
+
+Test(kcache, freed_twice_after_memory_went_back)
+{
+    assert_panics(free_into_a_slab_without_memory, "freed twice");
+}
+
+static void *wave(void *arg)
+{
+    static _Thread_local struct pear *mine[5000];
+
+    for (int round = 0; round < 60; round++) {
+        for (int i = 0; i < 5000; i++) {
+            mine[i] = kcache_alloc(pear);
+            if (!mine[i] || mine[i]->data[0] || mine[i]->data[39])
+                return (void *)1;
+            memcpy(mine[i]->data, &mine[i], sizeof(void *));
+        }
+        for (int i = 0; i < 5000; i++) {
+            if (memcmp(mine[i]->data, &mine[i], sizeof(void *)) != 0)
+                return (void *)1;
+            kcache_free(pear, mine[i]);
+        }
+    }
+    return NULL;
+}
+
 static void *churn(void *arg)
 {
     struct apple *mine[64] = {0};
@@ -225,6 +318,22 @@ Test(kcache, threads)
 
     for (uintptr_t i = 0; i < 4; i++)
         pthread_create(&t[i], NULL, churn, (void *)(i + 1));
+    for (int i = 0; i < 4; i++) {
+        pthread_join(t[i], &bad);
+        cr_assert_null(bad);
+    }
+    kcache_census(look, &s);
+    cr_assert_eq(s.live, 0);
+}
+
+Test(kcache, threads_and_memory_that_goes_back)
+{
+    struct seen s = {.name = "pear"};
+    pthread_t t[4];
+    void *bad;
+
+    for (int i = 0; i < 4; i++)
+        pthread_create(&t[i], NULL, wave, NULL);
     for (int i = 0; i < 4; i++) {
         pthread_join(t[i], &bad);
         cr_assert_null(bad);
