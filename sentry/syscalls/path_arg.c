@@ -9,14 +9,27 @@
 
 #include <errno.h>
 
+int path_arg_is_fd(struct task *t, int dirfd, uaddr_t path, int at_flags)
+{
+    char c = 0;
+
+    if (!(at_flags & LINUX_AT_EMPTY_PATH) || dirfd < 0)
+        return 0;
+    /* New C libraries pass NULL. */
+    if (path.v && copy_in(t, &c, path, 1) < 0)
+        return -EFAULT;
+    return c == 0;
+}
+
 int path_arg_resolve(struct task *t, int dirfd, uaddr_t path, bool follow, int at_flags,
                      struct vfs_path *out)
 {
     u32 rp = (follow ? RP_FOLLOW : 0) | (at_flags & LINUX_AT_EMPTY_PATH ? RP_EMPTY_PATH : 0);
     char *name;
-    int err;
+    int err = path_arg_is_fd(t, dirfd, path, at_flags);
 
-    /* fstat() of new C libraries: a NULL path is an empty one. */
+    if (err)
+        return err < 0 ? err : path_arg_fd(t, dirfd, false, out);
     if (!path.v && (at_flags & LINUX_AT_EMPTY_PATH))
         return vfs_resolve(dirfd, "", rp, out);
     err = copy_in_path(t, &name, path);

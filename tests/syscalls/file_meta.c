@@ -62,6 +62,35 @@ TEST(stat_errors)
     EXPECT(S_ISDIR(st.st_mode));
 }
 
+/* An empty path: of what is open, whatever that is and whatever its name is by now. */
+TEST(stat_of_a_descriptor_by_an_empty_path)
+{
+    struct stat a, b;
+    int fd, p[2];
+
+    t_put_file("f", "12345", 0600);
+    fd = open("f", O_RDONLY);
+    ASSERT_OK(fd);
+    ASSERT_OK(unlink("f"));
+    ASSERT_OK(fstatat(fd, "", &a, AT_EMPTY_PATH));
+    EXPECT_EQ(a.st_size, 5);
+    EXPECT_EQ(a.st_nlink, 0);
+    ASSERT_OK(pipe(p));
+    ASSERT_OK(fstatat(p[0], "", &a, AT_EMPTY_PATH));
+    EXPECT(S_ISFIFO(a.st_mode));
+    ASSERT_OK(symlink("nowhere", "l"));
+    fd = open("l", O_PATH | O_NOFOLLOW);
+    ASSERT_OK(fd);
+    ASSERT_OK(fstatat(fd, "", &a, AT_EMPTY_PATH));
+    ASSERT_OK(fstatat(fd, "", &b, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW));
+    EXPECT(S_ISLNK(a.st_mode) && a.st_ino == b.st_ino);
+    EXPECT_ERRNO(fstatat(fd, "", &a, 0), ENOENT);
+    EXPECT_ERRNO(fstatat(fd, "x", &a, AT_EMPTY_PATH), ENOTDIR);
+    EXPECT_ERRNO(fstatat(900, "", &a, AT_EMPTY_PATH), EBADF);
+    EXPECT_ERRNO(syscall(SYS_newfstatat, fd, (void *)8, &a, AT_EMPTY_PATH), EFAULT);
+    EXPECT_ERRNO(syscall(SYS_newfstatat, fd, "", (void *)8, AT_EMPTY_PATH), EFAULT);
+}
+
 TEST(stat_follows_lstat_does_not)
 {
     struct stat a, b, c;
