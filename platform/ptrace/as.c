@@ -95,8 +95,12 @@ int as_take_thread(struct platform_as *as)
         struct arch_regs regs;
         trace_stub_regs(&regs, ptrace_stub_clone_thread);
         regs.rdi = PTRACE_CLONE_THREAD;
+        trace_block_signals(t_vcpu->tid, true);
         int err = vcpu_run_stub(t_vcpu, &regs);
-        return err < 0 ? err : (int)regs.rax;
+        if (err < 0)
+            return err;
+        trace_block_signals(t_vcpu->tid, false);
+        return (int)regs.rax;
     }
     struct master_call call = {.type = CALL_CLONE, .as = as};
     return master_call(&call);

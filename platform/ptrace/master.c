@@ -178,6 +178,7 @@ static int run_leader(struct platform_as *as, struct arch_regs *regs)
 
     if (as->leader_reaped || atomic_load(&as->dead))
         return -ESRCH;
+    trace_block_signals(as->pid, true); /* for a thread that it may clone */
     affinity_master_begin(as->pid);
     err = trace_run(as->pid, as->pid, regs, &status);
     affinity_master_end();

@@ -150,9 +150,12 @@ extern const char ptrace_stub_begin[], ptrace_stub_end[], ptrace_stub_template[]
  * *status says what was seen). */
 int trace_attach(int pid, int tid);
 int trace_detach(int tid);
+int trace_block_signals(int tid, bool block);
 int trace_wait(int tid, int *status);
 int trace_run(int pid, int tid, struct arch_regs *regs, int *status);
 void trace_stub_regs(struct arch_regs *regs, const char *label);
+/* In a stop for a signal: the host has made it, nobody has sent it. */
+bool trace_is_fault(int tid);
 /* The status of a thread that has ended or, with TRACEEXIT, is ending. */
 bool trace_is_gone(int status);
 /* Waits until a killed thread is gone. */

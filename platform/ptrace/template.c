@@ -148,6 +148,7 @@ static int template_finish(int pid, struct handshake *h)
 {
     struct arch_regs regs;
     int status, err;
+    bool ready;
 
     do {
         err = trace_wait(pid, &status);
@@ -159,11 +160,13 @@ static int template_finish(int pid, struct handshake *h)
                       atomic_load(&h->step) ? atomic_load(&h->step) : "start", -err);
             return err ? err : -ECHILD;
         }
-        if (LINUX_WSTOPSIG(status) != LINUX_SIGTRAP || (status >> 16) != 0) {
+        ready = LINUX_WSTOPSIG(status) == LINUX_SIGTRAP && (status >> 16) == 0 &&
+                trace_is_fault(pid);
+        if (!ready) {
             trace_absorb(pid, status);
             host_ptrace(LINUX_PTRACE_CONT, pid, 0, 0);
         }
-    } while (LINUX_WSTOPSIG(status) != LINUX_SIGTRAP || (status >> 16) != 0);
+    } while (!ready);
 
     trace_stub_regs(&regs, ptrace_stub_template);
     regs.r13 = g_ptrace.region;

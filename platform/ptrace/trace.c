@@ -43,6 +43,19 @@ void trace_absorb(int pid, int status)
         host_kill(pid, LINUX_SIGCONT); /* a group stop; ours is not the guest's business */
 }
 
+/*
+ * While nobody traces a thread nobody keeps signals from it either, and those that faults have would
+ * end the stub. It and who clones it block them: what was sent meanwhile comes when it is traced.
+ */
+int trace_block_signals(int tid, bool block)
+{
+    u64 mask = block ? ~0ull : 0;
+
+    return host_ptrace(LINUX_PTRACE_SETSIGMASK, tid, sizeof(mask), (u64)(uintptr_t)&mask) < 0
+               ? -ESRCH
+               : 0;
+}
+
 /* A thread that waits in ptrace_stub_wait, or is on its way there. */
 int trace_attach(int pid, int tid)
 {
@@ -62,7 +75,7 @@ int trace_attach(int pid, int tid)
         if ((status >> 16) == LINUX_PTRACE_EVENT_STOP) {
             if (ours) {
                 trace_absorb(pid, status);
-                return 0;
+                return trace_block_signals(tid, false);
             }
             host_ptrace(LINUX_PTRACE_DETACH, tid, 0, 0);
             return -ESRCH;
@@ -80,6 +93,8 @@ int trace_detach(int tid)
     trace_stub_regs(&regs, ptrace_stub_wait);
     err = host_ptrace(LINUX_PTRACE_SETREGS, tid, 0, (u64)(uintptr_t)&regs);
     if (err == 0)
+        err = trace_block_signals(tid, true);
+    if (err == 0)
         err = host_ptrace(LINUX_PTRACE_DETACH, tid, 0, 0);
     return err < 0 ? -ESRCH : 0;
 }
@@ -95,20 +110,24 @@ void trace_stub_regs(struct arch_regs *regs, const char *label)
     regs->orig_rax = ~0ull; /* no syscall to restart */
 }
 
+bool trace_is_fault(int tid)
+{
+    struct linux_siginfo si;
+
+    return host_ptrace(LINUX_PTRACE_GETSIGINFO, tid, 0, (u64)(uintptr_t)&si) == 0 && si.si_code > 0;
+}
+
 /* A fault in stub code is our own defect, the host's, or the guest's who has taken the stub's memory
  * from it (PKRU): the stub can't go on. */
 static bool is_stub_fault(int tid, int sig)
 {
-    struct linux_siginfo si;
-
     if (sig != LINUX_SIGSEGV && sig != LINUX_SIGBUS && sig != LINUX_SIGILL && sig != LINUX_SIGFPE &&
         sig != LINUX_SIGSYS)
         return false;
-    if (host_ptrace(LINUX_PTRACE_GETSIGINFO, tid, 0, (u64)(uintptr_t)&si) < 0)
-        return false;
-    return si.si_code > 0;
+    return trace_is_fault(tid);
 }
 
+/* Behind an int3. Only who has executed it gets there, or starts there. */
 static bool at_int3(u64 rip)
 {
     u64 end = (u64)(ptrace_stub_end - ptrace_stub_begin);
@@ -124,6 +143,8 @@ static bool at_int3(u64 rip)
  */
 int trace_run(int pid, int tid, struct arch_regs *regs, int *status)
 {
+    u64 start = regs->rip;
+
     *status = 0;
     if (host_ptrace(LINUX_PTRACE_SETREGS, tid, 0, (u64)(uintptr_t)regs) < 0)
         return -ESRCH;
@@ -135,9 +156,9 @@ int trace_run(int pid, int tid, struct arch_regs *regs, int *status)
         if ((*status >> 16) == 0 && LINUX_WSTOPSIG(*status) == LINUX_SIGTRAP) {
             if (host_ptrace(LINUX_PTRACE_GETREGS, tid, 0, (u64)(uintptr_t)regs) < 0)
                 return -ESRCH;
-            if (at_int3(regs->rip))
+            if (regs->rip != start && at_int3(regs->rip))
                 return 0;
-            continue; /* a SIGTRAP from outside */
+            continue; /* a SIGTRAP from outside, maybe before the first instruction */
         }
         if ((*status >> 16) == 0 && is_stub_fault(tid, LINUX_WSTOPSIG(*status))) {
             log_error("ptrace: signal %d in the code of stub %d, thread %d",

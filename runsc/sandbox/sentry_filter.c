@@ -198,6 +198,8 @@ static const struct sentry_rule g_rules[] = {
     ALLOW_ON(ON_PTRACE, ptrace, "take a new stub over", EQ64(0, LINUX_PTRACE_SEIZE)),
     ALLOW_ON(ON_PTRACE, ptrace, "stop a stub", EQ64(0, LINUX_PTRACE_INTERRUPT)),
     ALLOW_ON(ON_PTRACE, ptrace, "pass a stub to another thread", EQ64(0, LINUX_PTRACE_DETACH)),
+    ALLOW_ON(ON_PTRACE, ptrace, "which takes no signals meanwhile",
+             EQ64(0, LINUX_PTRACE_SETSIGMASK)),
     /* --- systrap: the master traces leaders, which run no guest code, and new threads --- */
     ALLOW_ON(ON_SYSTRAP, ptrace, "run stub code in a leader", EQ64(0, LINUX_PTRACE_CONT)),
     ALLOW_ON(ON_SYSTRAP, ptrace, "its result", EQ64(0, LINUX_PTRACE_GETREGS)),

@@ -391,28 +391,84 @@ TOY_TEST(interrupt_of_syscalls_in_a_row)
     cr_expect_eq(t.interrupted, 200);
 }
 
+static const int g_signals[] = {LINUX_SIGTERM, LINUX_SIGSEGV, LINUX_SIGTRAP, LINUX_SIGINT,
+                                LINUX_SIGSTOP, LINUX_SIGTSTP, LINUX_SIGCONT, 62};
+
+/* The template and at least one stub: as many as wanted, if they come in time. */
+static int children(int *pids, int max, int wanted)
+{
+    int n;
+
+    for (int i = 0; i < 200 && (n = toy_children(pids, max)) < wanted; i++)
+        toy_sleep_ms(10);
+    cr_assert_geq(n, wanted);
+    return MIN(n, max);
+}
+
 TOY_TEST(signals_from_outside_are_absorbed)
 {
     struct toy_task t = {.fn = until_interrupted, .entry = AT(g_loop), .last = {1}};
-    static const int sigs[] = {LINUX_SIGTERM, LINUX_SIGSEGV, LINUX_SIGTRAP, LINUX_SIGINT,
-                               LINUX_SIGSTOP, LINUX_SIGTSTP, LINUX_SIGCONT, 62};
     int pids[16];
 
     toy_start(g_as, &t);
     u64 before = atomic_load(&t.events);
-    int n = toy_children(pids, 16);
-    cr_assert_geq(n, 2); /* the template and a stub */
+    int n = children(pids, 16, 2);
     for (int p = 0; p < n; p++) {
-        for (size_t i = 0; i < ARRAY_SIZE(sigs); i++) {
-            host_kill(pids[p], sigs[i]);
+        for (size_t i = 0; i < ARRAY_SIZE(g_signals); i++) {
+            host_kill(pids[p], g_signals[i]);
             toy_sleep_ms(1);
         }
     }
-    toy_sleep_ms(20);
+    u64 deadline = host_now_mono() + 5000 * NSEC_PER_MSEC;
+    while (atomic_load(&t.events) <= before + 100 && host_now_mono() < deadline)
+        toy_sleep_ms(1);
     cr_expect_gt(atomic_load(&t.events), before + 100);
     platform_thread_interrupt(t.pt);
     toy_join(&t);
     cr_expect_eq(t.faults, 0);
+    cr_expect_eq(atomic_load(&toy_stub_deaths), 0);
+}
+
+/* To the template, and to a stub in store, of whose threads one is not traced. */
+TOY_TEST(signals_while_no_guest_runs)
+{
+    int pids[16];
+
+    int n = children(pids, 16, 3);
+    for (int p = 0; p < n; p++) {
+        for (size_t i = 0; i < ARRAY_SIZE(g_signals); i++)
+            host_kill(pids[p], g_signals[i]);
+    }
+    toy_sleep_ms(20);
+    cr_expect_eq(toy_children(pids, 16), n);
+    for (int i = 0; i < 4; i++) {
+        struct toy_task t = {.fn = until_interrupted, .entry = AT(g_loop), .last = {1}};
+        struct platform_as *as = toy_as();
+        toy_start(as, &t);
+        toy_sleep_ms(5);
+        platform_thread_interrupt(t.pt);
+        toy_join(&t);
+        cr_expect_gt(t.events, 0);
+        cr_expect_eq(t.faults, 0);
+        platform_as_put(as);
+    }
+    cr_expect_eq(atomic_load(&toy_stub_deaths), 0);
+}
+
+/* The number of the call must not be taken for its result. */
+TOY_TEST(trap_from_outside_before_stub_code_runs)
+{
+    struct platform_as *as[6];
+    int pids[16];
+
+    for (size_t i = 0; i < ARRAY_SIZE(as); i++) {
+        int n = toy_children(pids, 16);
+        for (int p = 0; p < MIN(n, 16); p++)
+            host_kill(pids[p], LINUX_SIGTRAP);
+        cr_assert_eq(platform_as_create(&as[i]), 0, "%zu", i);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(as); i++)
+        platform_as_put(as[i]);
     cr_expect_eq(atomic_load(&toy_stub_deaths), 0);
 }
 
