@@ -157,7 +157,7 @@ static int exec_commit(struct task *t, struct loader_result *res)
     rwlock_wrunlock(&g_tasks_lock);
     t->rseq_addr = 0;
     t->rseq_len = 0;
-    t->robust_list = uaddr(0);
+    __atomic_store_n(&t->robust_list.v, 0, __ATOMIC_RELAXED);
     t->restart_fn = NULL;
     if (res->secure)
         t->pdeath_signal = 0;

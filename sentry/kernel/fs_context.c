@@ -33,7 +33,7 @@ struct fs_context *fs_context_copy(struct fs_context *fs)
     cwd = fs->cwd;
     vfs_path_get(&root);
     vfs_path_get(&cwd);
-    umask = fs->umask;
+    umask = fs_context_umask(fs);
     mutex_unlock(&fs->lock);
     copy = fs_context_new(&root, &cwd, umask);
     vfs_path_put(&root);

@@ -42,7 +42,7 @@ void futex_exit_robust(struct task *t)
 {
     struct linux_robust_list_head head;
     uaddr_t list = t->robust_list;
-    t->robust_list = uaddr(0);
+    __atomic_store_n(&t->robust_list.v, 0, __ATOMIC_RELAXED);
     if (list.v && copy_in(t, &head, list, sizeof(head)) == 0) {
         u64 entry = head.list, pending = head.list_op_pending & ~1ull;
         bool pi = entry & 1, pending_pi = head.list_op_pending & 1;

@@ -235,7 +235,8 @@ struct task {
     u64 restart_data[6];
 
     /* clone and exit */
-    uaddr_t clear_child_tid, robust_list; /* self */
+    uaddr_t clear_child_tid; /* self */
+    uaddr_t robust_list;     /* written by self; others read: atomic */
     u64 robust_len;
     struct task *vfork_parent; /* referenced; woken when this one execs or exits. TASKS */
     _Atomic bool vfork_done;   /* on the parent */
