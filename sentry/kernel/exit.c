@@ -17,6 +17,7 @@
 #include "sentry/kernel/task_alloc.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/uaccess.h"
+#include "sentry/vfs/vfs.h"
 
 #include <errno.h>
 #include <string.h>
@@ -339,6 +340,7 @@ void task_exit(struct task *t, int wait_status)
         exit_group_dead(g);
     int code = last ? g->exit_code : 0;
     rwlock_wrunlock(&g_tasks_lock);
+    mount_prune();
     if (last) {
         posix_timers_exit(g);
         cpu_limit_exit(g);
@@ -406,7 +408,9 @@ int exit_other_threads(struct task *t)
     g->exec_task = NULL;
     mutex_unlock(&sh->lock);
     rwlock_wrunlock(&g_tasks_lock);
-    if (old_leader)
+    if (old_leader) {
+        mount_prune();
         task_put(old_leader);
+    }
     return err ? -EAGAIN : 0;
 }

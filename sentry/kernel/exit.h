@@ -16,7 +16,7 @@ void exit_release_mm(struct task *t);
  * already exiting. */
 int exit_other_threads(struct task *t);
 /* g_init_exited: called once the last thread of g_init is gone, with its wait status. Set by boot. */
-/* TASKS (write): takes a dead group out of the tree. */
+/* TASKS (write): takes a dead group out of the tree. mount_prune() is to follow, without the lock. */
 void exit_reap_locked(struct thread_group *g);
 extern void (*g_init_exited)(int wait_status);
 

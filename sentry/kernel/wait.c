@@ -7,6 +7,7 @@
 #include "abi/linux/wait.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/signal_internal.h"
+#include "sentry/vfs/vfs.h"
 
 #include <errno.h>
 
@@ -112,5 +113,7 @@ int wait_children(struct task *t, const struct wait_opts *o, struct wait_result 
             break;
     }
     waitq_remove(&w);
+    if (ret > 0)
+        mount_prune();
     return ret;
 }

@@ -23,6 +23,7 @@ struct rwlock g_mounts_lock = RWLOCK_INIT(LOCK_VFS_MOUNTS);
 struct mutex g_mount_change = MUTEX_INIT(LOCK_VFS_MOUNT_CHANGE);
 
 static struct list_head g_buckets[MOUNT_BUCKETS]; /* g_mounts_lock; next == NULL: empty, unused */
+static struct list_head g_mortal = LIST_HEAD_INIT(g_mortal); /* g_mounts_lock */
 static atomic_uint g_next_mount_id = 20;
 
 static struct list_head *bucket(const struct mount *parent, const struct dentry *point)
@@ -56,6 +57,7 @@ struct mount *mount_new(struct filesystem *fs, struct dentry *root, u32 flags, c
     list_init(&m->children);
     list_init(&m->child_node);
     list_init(&m->hash_node);
+    list_init(&m->mortal);
     return m;
 }
 
@@ -138,6 +140,8 @@ void mount_link_locked(struct mount *m, struct mount *parent, struct dentry *poi
     m->point = point;
     list_add(&m->hash_node, b);
     list_add_tail(&m->child_node, &parent->children);
+    if (point->fs->ops->point_is_dead)
+        list_add_tail(&m->mortal, &g_mortal);
 }
 
 /* The opposite: the mount point's reference is the caller's. g_mounts_lock (write). */
@@ -152,6 +156,7 @@ struct dentry *mount_unlink_locked(struct mount *m)
     m->point = NULL;
     list_del(&m->hash_node);
     list_del(&m->child_node);
+    list_del(&m->mortal);
     return point;
 }
 
@@ -238,6 +243,11 @@ bool mount_fits_locked(struct mount *m, struct mount *parent)
     return depth <= MOUNT_DEPTH_MAX;
 }
 
+bool mount_point_is_dead(struct dentry *point)
+{
+    return point->fs->ops->point_is_dead && point->fs->ops->point_is_dead(point);
+}
+
 int mount_attach_locked(struct mount_ns *ns, struct mount *m, const struct vfs_path *at)
 {
     int err = check_point(m->root, at);
@@ -259,7 +269,9 @@ int mount_attach_locked(struct mount_ns *ns, struct mount *m, const struct vfs_p
             top.mnt = over;
             top.dentry = over->root;
         }
-        if (mount_fits_locked(m, top.mnt)) {
+        if (mount_point_is_dead(top.dentry)) {
+            err = -ENOENT;
+        } else if (mount_fits_locked(m, top.mnt)) {
             mount_link_locked(m, top.mnt, top.dentry);
             mount_set_ns_locked(m, ns);
         } else {
@@ -312,6 +324,33 @@ int mount_umount(struct mount_ns *ns, const struct vfs_path *at, u32 flags)
     mutex_unlock(&g_mount_change);
     mount_put_dead(&dead);
     return err;
+}
+
+/* Who mounts looks whether the point is dead with the lock held: either it sees that, or we see the
+ * mount. */
+void mount_prune(void)
+{
+    struct list_head doomed = LIST_HEAD_INIT(doomed), dead = LIST_HEAD_INIT(dead);
+    struct mount *m, *n;
+    bool none;
+
+    rwlock_rdlock(&g_mounts_lock);
+    none = list_empty(&g_mortal);
+    rwlock_rdunlock(&g_mounts_lock);
+    if (likely(none))
+        return;
+    mutex_lock(&g_mount_change);
+    rwlock_wrlock(&g_mounts_lock);
+    list_for_each_entry_safe (m, n, &g_mortal, mortal) {
+        if (mount_point_is_dead(m->point))
+            list_move_tail(&m->mortal, &doomed);
+    }
+    /* Others of them may be below the first. */
+    while (!list_empty(&doomed))
+        mount_detach_tree_locked(list_first_entry(&doomed, struct mount, mortal), &dead);
+    rwlock_wrunlock(&g_mounts_lock);
+    mutex_unlock(&g_mount_change);
+    mount_put_dead(&dead);
 }
 
 int mount_remount(const struct vfs_path *at, u32 flags)

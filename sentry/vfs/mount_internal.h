@@ -20,6 +20,8 @@ extern struct mutex g_mount_change; /* rank VFS_MOUNT_CHANGE */
 
 /* m and all below it may hang below parent. g_mounts_lock. */
 bool mount_fits_locked(struct mount *m, struct mount *parent);
+/* As fs_ops.point_is_dead. */
+bool mount_point_is_dead(struct dentry *point);
 struct mount *mount_find_locked(struct mount *mnt, struct dentry *point);
 void mount_link_locked(struct mount *m, struct mount *parent, struct dentry *point);
 struct dentry *mount_unlink_locked(struct mount *m);

@@ -218,6 +218,8 @@ int mount_move(struct mount_ns *ns, const struct vfs_path *from, const struct vf
         err = -EINVAL;
     else if (mount_is_below(at->mnt, m))
         err = -ELOOP;
+    else if (mount_point_is_dead(at->dentry))
+        err = -ENOENT;
     else if (!mount_fits_locked(m, at->mnt))
         err = -ENOSPC;
     if (!err) {
@@ -256,6 +258,8 @@ static int pivot_check(struct mount_ns *ns, const struct vfs_path *root,
     }
     if (!m || !d)
         return -EINVAL;
+    if (mount_point_is_dead(put_old->dentry))
+        return -ENOENT;
     /* put_old may be deep below new_root, and all of the old root gets there. */
     if (!mount_fits_locked(root->mnt, put_old->mnt))
         return -EINVAL;

@@ -74,6 +74,9 @@ struct fs_ops {
     int (*sync)(struct filesystem *fs);
     /* Last reference: no mounts, dentries or inodes are left. Frees priv and fs itself. */
     void (*destroy)(struct filesystem *fs);
+    /* What d stands for is gone for good: nothing is mounted there any more, and mount_prune() takes
+     * away what is. VFS_MOUNTS is held. NULL: never. */
+    bool (*point_is_dead)(struct dentry *d);
     /* Text of mount options for /proc/mounts, with leading comma; may be NULL. */
     void (*show_options)(struct filesystem *fs, char *buf, size_t n);
 };
@@ -338,6 +341,7 @@ struct mount {
     struct list_head children;   /* VFS_MOUNTS */
     struct list_head child_node; /* VFS_MOUNTS */
     struct list_head hash_node;  /* VFS_MOUNTS: by (parent, point) */
+    struct list_head mortal;     /* VFS_MOUNTS: of those whose point may die; else empty */
     char *source;                /* for /proc/mounts */
 };
 
@@ -356,6 +360,9 @@ void mount_ns_put(struct mount_ns *ns);
 int mount_attach(struct mount_ns *ns, struct mount *m, const struct vfs_path *at);
 /* at is the root of the mount that goes. flags: LINUX_MNT_*. */
 int mount_umount(struct mount_ns *ns, const struct vfs_path *at, u32 flags);
+/* Takes away mounts on points that have died, in all namespaces. Cheap when no mount is where that
+ * can happen. To be called after what makes points die, without locks. */
+void mount_prune(void);
 /* mount(2): MS_BIND (with MS_REC), MS_MOVE, MS_REMOUNT of the mount whose root is at. */
 int mount_bind(struct mount_ns *ns, const struct vfs_path *from, const struct vfs_path *at,
                bool rec);

@@ -22,6 +22,7 @@ static void proc_fs_destroy(struct filesystem *fs)
 
 static const struct fs_ops g_proc_fs_ops = {
     .walk = vfs_walk_generic,
+    .point_is_dead = proc_point_is_dead,
     .destroy = proc_fs_destroy,
 };
 

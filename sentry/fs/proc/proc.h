@@ -51,6 +51,8 @@ u64 proc_task_ino(int tid, bool whole);
 /* Lookup of a number in /proc. */
 int proc_pid_lookup(struct filesystem *fs, struct dentry *d);
 bool proc_parse_number(const char *s, size_t n, int *out);
+/* As fs_ops.point_is_dead: its task has been reaped. */
+bool proc_point_is_dead(struct dentry *d);
 /* Attributes: owner from the task. */
 int proc_getattr(struct inode *inode, struct linux_stat *st);
 int proc_revalidate(struct dentry *d);

@@ -22,15 +22,33 @@ KCACHE(proc_inode);
 
 /* ---- tasks of inodes ------------------------------------------------------------------------- */
 
+/* TASKS */
+static struct task *find_locked(const struct proc_inode *pi)
+{
+    struct task *t = task_find_locked(pi->tid);
+
+    return t && t->group == pi->group && (!pi->task || pi->task == t) ? t : NULL;
+}
+
+bool proc_point_is_dead(struct dentry *d)
+{
+    struct inode *inode = dentry_inode(d);
+    bool dead;
+
+    if (!inode || inode->ops->destroy != proc_destroy)
+        return false; /* not below a number */
+    rwlock_rdlock(&g_tasks_lock);
+    dead = !find_locked(proc_i(inode));
+    rwlock_rdunlock(&g_tasks_lock);
+    return dead;
+}
+
 struct task *proc_task_get(struct inode *inode)
 {
-    struct proc_inode *pi = proc_i(inode);
     struct task *t;
 
     rwlock_rdlock(&g_tasks_lock);
-    t = task_find_locked(pi->tid);
-    if (t && (t->group != pi->group || (pi->task && pi->task != t)))
-        t = NULL;
+    t = find_locked(proc_i(inode));
     if (t)
         task_get(t);
     rwlock_rdunlock(&g_tasks_lock);
