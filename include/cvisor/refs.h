@@ -43,9 +43,10 @@ static inline bool ref_put(struct ref *r)
     return old == 1;
 }
 
+/* Who finds 1, its own, also finds what the others did before they let go. */
 static inline int ref_read(const struct ref *r)
 {
-    return atomic_load_explicit(&r->n, memory_order_relaxed);
+    return atomic_load_explicit(&r->n, memory_order_acquire);
 }
 
 #endif

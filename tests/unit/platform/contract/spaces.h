@@ -23,9 +23,12 @@ __asm__(".pushsection .rodata\n"
 extern const char g_begin[], g_loop[], g_exit[], g_spin[], g_reader[], g_count[], g_end[];
 #define AT(label) (TOY_CODE + (u64)((label)-g_begin))
 
+static int g_template; /* read before the master may change it */
+
 static void setup(void)
 {
     toy_init(g_begin, g_end);
+    g_template = TOY_TEMPLATE_PID;
 }
 
 static void teardown(void)
@@ -172,8 +175,9 @@ static void map_many(void *arg)
         };
         m->errors += platform_as_apply(m->as, ops, 1 + i % 3) != 0;
     }
-    atomic_fetch_sub(m->left, 1);
-    host_futex_wake(m->left, 1);
+    atomic_uint *left = m->left; /* m may be gone when the last one is counted */
+    atomic_fetch_sub(left, 1);
+    host_futex_wake(left, 1);
 }
 
 TOY_TEST(concurrent_changes_from_outside)
@@ -351,7 +355,7 @@ static void kill_stubs(void)
     int pids[64], n = toy_children(pids, 64);
 
     for (int i = 0; i < n && i < 64; i++) {
-        if (pids[i] != TOY_TEMPLATE_PID)
+        if (pids[i] != g_template)
             host_kill(pids[i], LINUX_SIGKILL);
     }
 }
@@ -406,7 +410,7 @@ TOY_TEST(template_killed)
 {
     struct platform_as *as = toy_as(), *other;
 
-    host_kill(TOY_TEMPLATE_PID, LINUX_SIGKILL);
+    host_kill(g_template, LINUX_SIGKILL);
     for (int i = 0; i < 1000 && atomic_load(&toy_stub_deaths) == 0; i++)
         toy_sleep_ms(1);
     cr_expect_eq(atomic_load(&toy_stub_deaths), 1);

@@ -50,7 +50,7 @@ struct toy_task {
     void *data;
     atomic_uint done; /* futex: has returned EXIT */
     atomic_ulong events, interrupted, faults;
-    u64 last[8]; /* for the handler */
+    _Atomic u64 last[8]; /* for the handler */
 };
 
 static int toy_fd;

@@ -39,6 +39,7 @@ static int cpus_of(int tid)
 
 static struct platform_action until_told(struct toy_task *t, const struct platform_event *ev)
 {
+    t->last[0] = (u64)t->pt->tid;
     if (atomic_load((atomic_uint *)t->data))
         return toy_exit(t);
     return ev->type == PLATFORM_SYSCALL ? RESUME(0) : CONTEXT();
@@ -51,10 +52,10 @@ static void pause_ms(u64 ms)
 }
 
 /* True when the guest's stub thread may run on that many CPUs within a second. */
-static bool comes_to(struct platform_thread *pt, int cpus)
+static bool comes_to(int tid, int cpus)
 {
     for (int i = 0; i < 1000; i++) {
-        if (cpus_of(pt->tid) == cpus)
+        if (cpus_of(tid) == cpus)
             return true;
         pause_ms(1);
     }
@@ -71,9 +72,10 @@ static void run(u64 entry, bool pinned)
     if (all == 1)
         cr_skip_test("one CPU");
     toy_start(as, &t);
-    while (!t.pt->tid)
+    platform_thread_interrupt(t.pt); /* an event for one that computes */
+    while (t.last[0] == 0)
         pause_ms(1);
-    cr_expect(comes_to(t.pt, pinned ? 1 : all));
+    cr_expect(comes_to((int)t.last[0], pinned ? 1 : all));
     atomic_store(&stop, 1);
     platform_thread_interrupt(t.pt);
     toy_join(&t);
