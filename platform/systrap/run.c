@@ -70,17 +70,24 @@ void st_guest_left(struct platform_as *as, struct stub_thread *s)
     atomic_fetch_sub(&as->nguest, 1);
 }
 
-/* The trap flag for one instruction, and away again. */
-static bool prepare_step(struct platform_thread *v)
+/* A report that is nothing for the kernel, which may wait for one. */
+static bool interrupted(struct platform_thread *v, struct platform_event *ev)
 {
-    if (!context_frame(v))
+    if (!(atomic_load(&v->flags) & VCPU_INTR))
         return false;
+    atomic_fetch_and(&v->flags, ~(u32)VCPU_INTR);
+    v->event = ev->type = PLATFORM_INTERRUPTED;
+    return true;
+}
+
+/* The trap flag for one instruction, and away again. Its thread is in its handler. */
+static void prepare_step(struct platform_thread *v)
+{
     v->stepping = v->step && !(v->regs.eflags & ARCH_EFLAGS_TF);
     if (v->step)
         v->regs.eflags |= ARCH_EFLAGS_TF;
     v->step = false;
     v->dirty = true;
-    return true;
 }
 
 /* GS is ours as long as the guest has no use for it. */
@@ -96,21 +103,28 @@ static void write_bases(struct platform_thread *v)
         s->ctx->gs_base = s->addr;
 }
 
+/* Into its handler, if that is needed for what it is to be told. False: it is gone. */
+static bool prepare(struct platform_thread *v)
+{
+    struct stub_thread *s = v->stub;
+
+    if (unlikely(v->step || v->strip) && !context_frame(v))
+        return false;
+    if (s->state == STUB_SYSCALL && unlikely(is_restart_code(v->rax) || is_in_doubt(s)) &&
+        !context_load(v))
+        return false;
+    return s->state != STUB_SLOT || !v->dirty || slot_can_load(&v->regs) || context_frame(v);
+}
+
 /* Lets the thread go on. *spins: its next request may come in its slot; *woken: it sleeps. */
-static bool answer(struct platform_thread *v, bool *spins, bool *woken)
+static void answer(struct platform_thread *v, bool *spins, bool *woken)
 {
     struct stub_thread *s = v->stub;
     s64 val;
 
     *spins = false;
-
-    if (unlikely(v->step || v->strip) && !prepare_step(v))
-        return false;
-    if (s->state == STUB_SYSCALL && unlikely(is_restart_code(v->rax) || is_in_doubt(s)) &&
-        !context_load(v))
-        return false;
-    if (s->state == STUB_SLOT && v->dirty && !slot_can_load(&v->regs) && !context_frame(v))
-        return false;
+    if (unlikely(v->step || v->strip))
+        prepare_step(v);
     if (s->state == STUB_SLOT) {
         bool spin = spin_wanted(v);
         *woken = s->id != 0;
@@ -135,7 +149,6 @@ static bool answer(struct platform_thread *v, bool *spins, bool *woken)
     v->valid = v->dirty = v->bases = false;
     v->fp = FP_STUB;
     s->state = STUB_GUEST;
-    return true;
 }
 
 /* --- what a notification means --- */
@@ -234,16 +247,6 @@ static void loaded_fp(struct platform_thread *v, u64 rip)
     if (s->owed == OWED_LOAD && (s->ctx->cmd & CMD_LOAD_FP) &&
         (rip < SYSTRAP_LOW(systrap_low_fp_loaded) || rip >= SYSTRAP_LOW(systrap_low_load_end)))
         slot_fp_to_frame(s);
-}
-
-/* A report that is nothing for the kernel, which may wait for one. */
-static bool interrupted(struct platform_thread *v, struct platform_event *ev)
-{
-    if (!(atomic_load(&v->flags) & VCPU_INTR))
-        return false;
-    atomic_fetch_and(&v->flags, ~(u32)VCPU_INTR);
-    v->event = ev->type = PLATFORM_INTERRUPTED;
-    return true;
 }
 
 /* The guest's own trap flag in the code of a site: steps are those of the bytes that were there. */
@@ -356,8 +359,14 @@ static bool run(struct platform_thread *v, struct platform_event *ev)
 
     ev->hot = false;
     do {
-        if (!answer(v, &spins, &woken))
+        if (!prepare(v))
             return false;
+        /* The signal of an interrupt may have been taken for the one that brought it there. */
+        if (unlikely(s->state == STUB_FRAME) && interrupted(v, ev)) {
+            v->orig_rax = v->regs.orig_rax = ~0ull; /* the call is over */
+            return true;
+        }
+        answer(v, &spins, &woken);
         atomic_store_explicit(&s->running, true, memory_order_relaxed);
         if (spins && spin_wait(v, woken)) {
             atomic_store_explicit(&s->running, false, memory_order_relaxed);

@@ -158,6 +158,7 @@ void systrap_thread_interrupt(struct platform_thread *v)
     if ((old & VCPU_GUEST) && !(old & VCPU_INTR) && v->stub) {
         atomic_store(&v->stub->kicked, true);
         host_tgkill(v->as->pid, v->stub->tid, SYSTRAP_SIGNAL);
+        atomic_store(&v->stub->kicked, true); /* a report may have come between */
     }
     mutex_unlock(&v->lock);
 }

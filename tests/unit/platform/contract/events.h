@@ -15,6 +15,9 @@ __asm__(".pushsection .rodata\n"
         "mov %rax,%rdi; mov %rbx,%rsi; mov $1002,%eax; syscall; hlt\n"
         "g_loop: mov $39,%eax; syscall; jmp g_loop\n"
         "g_spin: jmp g_spin\n"
+        /* a call each time when it is told so, and computes in between */
+        "g_wait: mov $39,%eax; syscall; 1: pause; cmpl $0,(%rdi); je 1b\n"
+        "movl $0,(%rdi); jmp g_wait\n"
         "g_read: mov (%rdi),%rax; mov $1,%eax; syscall\n"
         "g_write: movq $5,(%rdi); mov $1,%eax; syscall\n"
         "g_call: call *%rdi; mov %rax,%rdi; mov $1,%eax; syscall\n"
@@ -29,8 +32,8 @@ __asm__(".pushsection .rodata\n"
         "g_fsbase: mov $-1,%rax; shl $47,%rax; wrfsbase %rax; mov $1,%eax; mov %eax,%ds\n"
         "mov $39,%eax; syscall; mov $40,%eax; syscall\n"
         "g_end:\n.popsection\n");
-extern const char g_begin[], g_args[], g_loop[], g_spin[], g_read[], g_write[], g_call[], g_div[],
-    g_ud[], g_int3[], g_int80[], g_priv[], g_step[], g_fp[], g_fsbase[], g_end[];
+extern const char g_begin[], g_args[], g_loop[], g_spin[], g_wait[], g_read[], g_write[], g_call[],
+    g_div[], g_ud[], g_int3[], g_int80[], g_priv[], g_step[], g_fp[], g_fsbase[], g_end[];
 #define AT(label) (TOY_CODE + (u64)((label)-g_begin))
 
 static struct platform_as *g_as;
@@ -389,6 +392,28 @@ TOY_TEST(interrupt_of_syscalls_in_a_row)
     }
     toy_join(&t);
     cr_expect_eq(t.interrupted, 200);
+}
+
+static struct platform_action on_kick(struct toy_task *t, const struct platform_event *ev)
+{
+    if (ev->type == PLATFORM_SYSCALL)
+        return RESUME(0);
+    return ev->type == PLATFORM_INTERRUPTED && t->last[0] == 0 ? CONTEXT() : toy_exit(t);
+}
+
+/* Around the begin or the end of a call, of a guest that makes no other. */
+TOY_TEST(no_interrupt_is_lost_at_a_call)
+{
+    struct toy_task t = {.fn = on_kick, .entry = AT(g_wait), .arg = TOY_DATA};
+
+    toy_start(g_as, &t);
+    u64 ns = toy_kick_at_calls(&t, 20000);
+    cr_log_info("longest %lu us", (unsigned long)ns / 1000);
+    cr_expect_lt(ns, TOY_LOST_NS);
+    t.last[0] = 1;
+    platform_thread_interrupt(t.pt);
+    toy_join(&t);
+    cr_expect_eq(t.faults, 0);
 }
 
 static const int g_signals[] = {LINUX_SIGTERM, LINUX_SIGSEGV, LINUX_SIGTRAP, LINUX_SIGINT,

@@ -165,6 +165,43 @@ static inline void toy_sleep_ms(u64 ms)
     host_futex_wait(&never, 0, host_now_mono() + ms * NSEC_PER_MSEC);
 }
 
+static inline void toy_busy_wait(u64 ns)
+{
+    u64 end = host_now_mono() + ns;
+
+    while (host_now_mono() < end)
+        ;
+}
+
+/*
+ * For a guest that makes a call when the word at TOY_DATA is set, clears it, and computes: two
+ * interrupts at about that time. It must be told of the second one, too: the longest time until then.
+ */
+#define TOY_LOST_NS 4000000000ull
+static inline u64 toy_kick_at_calls(struct toy_task *t, u32 rounds)
+{
+    u64 end = host_now_mono() + 3 * NSEC_PER_SEC, longest = 0, random = 1;
+
+    for (u32 i = 0; i < rounds && host_now_mono() < end && longest < TOY_LOST_NS; i++) {
+        u64 span = 2000u << i % 5; /* to 32 us */
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        __atomic_store_n((u32 *)(toy_mem + TOY_DATA_OFF), 1, __ATOMIC_SEQ_CST);
+        toy_busy_wait((random >> 20) % span);
+        platform_thread_interrupt(t->pt);
+        toy_busy_wait((random >> 40) % span);
+        u64 before = atomic_load(&t->interrupted), waited = 0, last = host_now_mono();
+        platform_thread_interrupt(t->pt);
+        do {
+            host_sched_yield();
+            u64 now = host_now_mono();
+            waited += MIN(now - last, (u64)50000000); /* not if we did not run either */
+            last = now;
+        } while (atomic_load(&t->interrupted) == before && waited < TOY_LOST_NS);
+        longest = MAX(longest, waited);
+    }
+    return longest;
+}
+
 static inline int toy_count(const char *dir)
 {
     DIR *d = opendir(dir);

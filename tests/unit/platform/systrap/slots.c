@@ -53,8 +53,11 @@ __asm__(
                                                                                                                        "xor %ecx,%ecx; mov $" STR(
                                                                                                                            REPORT_NR) ",%eax; jmp *%r15\n"
                                                                                                                                       "g_again: jmp 4b\n"
+                                                                                                                                      /* calls that make the site hot, then one each time when it is told so */
+                                                                                                                                      "g_kick: mov $600,%ebx; 5: mov $39,%eax; syscall; dec %ebx; jg 5b\n"
+                                                                                                                                      "6: pause; cmpl $0,(%rdi); je 6b; movl $0,(%rdi); jmp 5b\n"
                                                                                                                                       "g_end:\n.popsection\n");
-extern const char g_begin[], g_forge[], g_tf[], g_left[], g_report[], g_again[], g_end[];
+extern const char g_begin[], g_forge[], g_tf[], g_left[], g_report[], g_again[], g_kick[], g_end[];
 #define AT(label) (TOY_CODE + (u64)((label)-g_begin))
 
 static struct platform_as *g_as;
@@ -267,4 +270,54 @@ Test(systrap_slots, reports_that_are_no_events)
     platform_thread_interrupt(t.pt);
     toy_join(&t);
     platform_as_put(g_as);
+}
+
+/* All the ways in which a call can be answered. */
+static struct platform_action on_kick(struct toy_task *t, const struct platform_event *ev)
+{
+    static char fp[ARCH_FP_MAX] __aligned_to(64);
+    struct arch_regs regs;
+    u64 n = t->last[1]++;
+
+    if (t->last[0])
+        return toy_exit(t);
+    if (ev->type != PLATFORM_SYSCALL) /* also of the single step */
+        return CONTEXT();
+    patch(ev);
+    switch (n % 7) {
+    case 1:
+        platform_regs_get(t->pt, &regs);
+        return RESUME(0);
+    case 2:
+        platform_regs_get(t->pt, &regs);
+        platform_regs_set(t->pt, &regs);
+        return CONTEXT();
+    case 3:
+        platform_fp_get(t->pt, fp);
+        platform_fp_set(t->pt, fp);
+        return RESUME(0);
+    case 4:
+        return RESUME(-512);
+    case 5:
+        platform_single_step(t->pt);
+        return RESUME(0);
+    default:
+        return RESUME(0);
+    }
+}
+
+Test(systrap_slots, no_interrupt_is_lost_at_a_slot)
+{
+    struct toy_task t = {.fn = on_kick, .entry = AT(g_kick), .arg = TOY_DATA};
+
+    toy_start(g_as, &t);
+    while (atomic_load(&t.events) < 600 && atomic_load(&t.done) == 0)
+        toy_sleep_ms(1);
+    u64 ns = toy_kick_at_calls(&t, 20000);
+    cr_log_info("longest %lu us", (unsigned long)ns / 1000);
+    cr_expect_lt(ns, TOY_LOST_NS);
+    t.last[0] = 1;
+    platform_thread_interrupt(t.pt);
+    toy_join(&t);
+    cr_expect_eq(atomic_load(&toy_stub_deaths), 0);
 }
