@@ -12,6 +12,8 @@
 #include <string.h>
 
 #define RFLAGS_FIXED 0x202u
+/* What a site leaves alone and the slot's code does not change. */
+#define RFLAGS_LIVE (LINUX_EFLAGS_DF | LINUX_EFLAGS_AC | LINUX_EFLAGS_ID)
 
 static char *slot_fp(struct stub_thread *s)
 {
@@ -103,7 +105,8 @@ void slot_regs(struct platform_thread *v)
         .orig_rax = v->orig_rax,
         .rip = v->ip,
         .rcx = v->ip,
-        .eflags = v->keeps_flags ? trampoline_flags(c.flags) : RFLAGS_FIXED,
+        .eflags = (v->keeps_flags ? trampoline_flags(c.flags) : RFLAGS_FIXED) |
+                  (c.eflags & RFLAGS_LIVE),
         .cs = ARCH_USER_CS,
         .ss = ARCH_USER_DS,
         .fs_base = c.req_fs,

@@ -73,6 +73,8 @@
 #define CTX_TRAP_FRAME 0x1f0
 #define CTX_TRAP_FS 0x1f8
 #define CTX_TRAP_GS 0x200
+/* Of the request: all flags. Written by the stub. */
+#define CTX_EFLAGS 0x208
 #define CTX_FP 0x400
 #define CTX_FP_MAX 3072
 

@@ -63,6 +63,8 @@ struct stub_context {
     /* written by the stub, where there are no notifications: trap.c */
     _Atomic u32 bell, report;
     u64 trap_sig, trap_frame, trap_fs, trap_gs;
+    /* written by the stub */
+    u64 eflags;
 };
 #define SYSTRAP_STACK_OFF PAGE_SIZE
 #define SYSTRAP_STACK_SIZE (CTX_SHARED_SIZE - SYSTRAP_STACK_OFF)
@@ -83,6 +85,7 @@ CHECK_CTX(bell, CTX_TRAP_BELL);
 CHECK_CTX(report, CTX_TRAP_REPORT);
 CHECK_CTX(trap_sig, CTX_TRAP_SIG);
 CHECK_CTX(trap_gs, CTX_TRAP_GS);
+CHECK_CTX(eflags, CTX_EFLAGS);
 CHECK_CTX(load.rip, LOAD_RIP);
 CHECK_CTX(load.rsp, LOAD_RSP);
 CHECK_CTX(load.fs_base, LOAD_FS_BASE);
@@ -310,10 +313,10 @@ extern const char systrap_stub_begin[], systrap_stub_end[], systrap_stub_templat
 extern const char systrap_low_begin[], systrap_low_mov[], systrap_low_finish_mov[],
     systrap_low_swapped[], systrap_low_unswapped[], systrap_low_return[], systrap_low_alien[],
     systrap_low_cmp[], systrap_low_answered_cmp[], systrap_low_again[], systrap_low_request[],
-    systrap_low_stored[], systrap_low_saved[], systrap_low_posted[], systrap_low_answered[],
-    systrap_low_command[], systrap_low_load[], systrap_low_fp_loaded[], systrap_low_load_end[],
-    systrap_low_post[], systrap_low_trap[], systrap_low_trap_woken[], systrap_low_trap_waited[],
-    systrap_low_trap_end[], systrap_low_end[];
+    systrap_low_stored[], systrap_low_flags[], systrap_low_flags_end[], systrap_low_saved[],
+    systrap_low_posted[], systrap_low_answered[], systrap_low_command[], systrap_low_load[],
+    systrap_low_fp_loaded[], systrap_low_load_end[], systrap_low_post[], systrap_low_trap[],
+    systrap_low_trap_woken[], systrap_low_trap_waited[], systrap_low_trap_end[], systrap_low_end[];
 #define SYSTRAP_LOW(label) (LOW_BASE + (u64)((label)-systrap_low_begin))
 
 /* Its address inside a stub. */

@@ -2,7 +2,8 @@
 /*
  * The common code of patched call sites: the first page of the low area of every stub. An entry
  * jumps here with its own address in rcx and, for sites that must keep the flags, those in r11 as
- * lahf and seto give them. Only rax, rcx and r11 may be used (a system call changes them), no stack.
+ * lahf and seto give them. Only rax, rcx and r11 may be used (a system call changes them), and the
+ * guest's stack not at all.
  * A signal may come at any instruction: trampoline.c knows what each label means for it.
  * README.md has the protocol of the slot.
  */
@@ -90,6 +91,12 @@
     mov %cx, %gs:CTX_ENTRY
     mov %r11w, %gs:CTX_FLAGS
     LABEL systrap_low_stored
+    rdgsbase %rsp
+    LABEL systrap_low_flags
+    lea CTX_EFLAGS+8(%rsp), %rsp
+    pushfq
+    mov %gs:CTX_RSP, %rsp
+    LABEL systrap_low_flags_end
     rdfsbase %r11
     mov %r11, %gs:CTX_REQ_FS
 4:

@@ -103,6 +103,8 @@ static void fix(struct platform_thread *v, struct arch_regs *r, const struct arc
         r->rdx = c->rdx;
         r->r10 = c->r10;
     }
+    if (at >= SYSTRAP_LOW(systrap_low_flags) && at < SYSTRAP_LOW(systrap_low_flags_end))
+        r->rsp = c->rsp;
     if (at == SYSTRAP_LOW(systrap_low_return)) {
         r->rip = r->rcx;
         return;

@@ -478,3 +478,96 @@ TEST(stop_and_continue_a_tight_loop)
     EXPECT_OK(kill(pid, SIGKILL));
     EXPECT_KILLED(pid, SIGKILL);
 }
+
+/* ---- flags that a system call leaves alone --------------------------------------------------------- */
+
+#define FLAG_DF 0x400ul
+#define FLAG_AC 0x40000ul
+#define KEPT (FLAG_DF | FLAG_AC)
+
+static volatile greg_t g_seen, g_toggle;
+
+static void on_flags(int sig T_UNUSED, siginfo_t *si T_UNUSED, void *uc)
+{
+    greg_t *r = ((ucontext_t *)uc)->uc_mcontext.gregs;
+
+    g_seen = r[REG_EFL];
+    r[REG_EFL] ^= g_toggle;
+}
+
+/* tgkill() of oneself with these flags; those that are set afterwards. */
+static unsigned long flags_after(const void *fn, long nr, unsigned long flags)
+{
+    long ret = nr, pid = getpid(), tid = g_target, sig = SIGUSR1;
+    unsigned long before = flags | 0x202, after;
+
+    __asm__ volatile("sub $128, %%rsp\n"
+                     "push %[before]\n"
+                     "popfq\n"
+                     "call *%[fn]\n"
+                     "pushfq\n"
+                     "pop %[after]\n"
+                     "push $0x202\n"
+                     "popfq\n"
+                     "add $128, %%rsp\n"
+                     : "+a"(ret), "+D"(pid), "+S"(tid), "+d"(sig), [after] "=&r"(after)
+                     : [fn] "r"(fn), [before] "r"(before)
+                     : "rcx", "r11", "memory", "cc");
+    EXPECT_EQ(ret, 0);
+    return after & KEPT;
+}
+
+CALLSITE_B8(tgkill_b8, 234);
+
+static void check_flags(const void *fn, long nr)
+{
+    static const unsigned long sets[] = {0, FLAG_DF, FLAG_AC, KEPT};
+
+    for (size_t i = 0; i < ARRAY_LEN(sets); i++)
+        for (size_t k = 0; k < ARRAY_LEN(sets); k++) {
+            g_toggle = (greg_t)sets[k];
+            g_seen = 0;
+            EXPECT_EQ(flags_after(fn, nr, sets[i]), sets[i] ^ sets[k]);
+            EXPECT_EQ((unsigned long)g_seen & KEPT, sets[i]);
+        }
+}
+
+TEST(handlers_see_and_change_all_flags)
+{
+    g_target = (pid_t)syscall(SYS_gettid);
+    t_handle_info(SIGUSR1, on_flags, 0);
+    for (int i = 0; i < WARM; i++) {
+        ASSERT_EQ(callsite_nr((void *)cmp_4095, SYS_tgkill, getpid(), g_target, 0), 0);
+        ASSERT_EQ(callsite_nr((void *)tgkill_b8, SYS_tgkill, getpid(), g_target, 0), 0);
+    }
+    check_flags((void *)cmp_4095, SYS_tgkill);
+    check_flags((void *)tgkill_b8, SYS_tgkill);
+}
+
+/* A child goes on with all of them. */
+TEST(fork_at_a_hot_site_keeps_all_flags)
+{
+    for (int i = 0; i < HOT; i++)
+        ASSERT_EQ(callsite_nr((void *)cmp_4095, NR_CLOSE, -1, 0, 0), -EBADF);
+    for (int i = 0; i < 3; i++) {
+        unsigned long after;
+        long ret = NR_FORK;
+
+        __asm__ volatile("sub $128, %%rsp\n"
+                         "push $0x40602\n"
+                         "popfq\n"
+                         "call *%[fn]\n"
+                         "pushfq\n"
+                         "pop %[after]\n"
+                         "push $0x202\n"
+                         "popfq\n"
+                         "add $128, %%rsp\n"
+                         : "+a"(ret), [after] "=&r"(after)
+                         : [fn] "r"((void *)cmp_4095)
+                         : "rcx", "r11", "memory", "cc");
+        if (ret == 0)
+            _exit((after & KEPT) == KEPT ? 7 : 8);
+        EXPECT_EQ(after & KEPT, KEPT);
+        EXPECT_EXIT((pid_t)ret, 7);
+    }
+}
