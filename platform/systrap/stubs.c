@@ -82,21 +82,38 @@ static void context_put(u32 slot)
 
 /* --- ends --- */
 
-/* A status of a leader that says that it is gone or on its way. */
+/* The host ends a process by the signal of a fault, or of a call that it refuses, when that can't be
+ * delivered: a guest has blocked it, or taken the handler's stack away, by a return from a frame of its
+ * own. From outside such a signal gets to the handler. */
+static bool is_own_end(int status)
+{
+    int sig = LINUX_WTERMSIG(status);
+
+    return sig == LINUX_SIGSEGV || sig == LINUX_SIGBUS || sig == LINUX_SIGFPE ||
+           sig == LINUX_SIGILL || sig == LINUX_SIGTRAP || sig == LINUX_SIGSYS;
+}
+
+/* A status of a leader that says that it is gone or on its way. What has ended it is known at the end. */
 void stub_leader_gone(struct platform_as *as, int status)
 {
     atomic_store(&as->dead, true);
     if (systrap_traps())
         trap_wake_all(as);
-    if (!atomic_exchange(&as->killed, true) && !atomic_load(&g_systrap.down)) {
-        log_error("systrap: stub %d was ended from outside", as->pid);
-        if (g_systrap.kops->stub_died)
-            g_systrap.kops->stub_died(as->pid);
-    }
-    if (LINUX_WIFSTOPPED(status))
+    if (LINUX_WIFSTOPPED(status)) {
         host_ptrace(LINUX_PTRACE_CONT, as->pid, 0, 0);
-    else
-        as->leader_reaped = true;
+        return;
+    }
+    as->leader_reaped = true;
+    if (atomic_exchange(&as->killed, true) || atomic_load(&g_systrap.down))
+        return;
+    if (is_own_end(status)) {
+        log_warn("systrap: stub %d has ended by signal %d of its own", as->pid,
+                 LINUX_WTERMSIG(status));
+        return;
+    }
+    log_error("systrap: stub %d was ended from outside", as->pid);
+    if (g_systrap.kops->stub_died)
+        g_systrap.kops->stub_died(as->pid);
 }
 
 /* No more stubs can be made. */
@@ -170,9 +187,9 @@ static void thread_free(struct stub_thread *s)
 
 void stub_end(struct platform_as *as)
 {
-    stub_poll_deaths(); /* whether somebody else was first */
-    atomic_store(&as->dead, true);
-    atomic_store(&as->killed, true);
+    stub_poll_deaths(); /* whether somebody else was first: its end tells who */
+    if (!atomic_exchange(&as->dead, true))
+        atomic_store(&as->killed, true);
     if (!as->leader_reaped && as->pid) {
         host_kill(as->pid, LINUX_SIGKILL);
         reap_leader(as);

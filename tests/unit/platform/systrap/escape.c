@@ -14,6 +14,7 @@ __asm__(
     "g_loop: mov $39,%eax; syscall; jmp g_loop\n"
     "g_spin: jmp g_spin\n"
     "g_exit: mov $60,%eax; syscall; hlt\n"
+    "g_int80: mov $20,%eax; int $0x80; hlt\n"
     /* rdi -> registers: target, rax, rdi, rsi, rdx, r10, r8, r9, rsp */
     "g_jump: mov %rdi,%rbx; mov 8(%rbx),%rax; mov 24(%rbx),%rsi; mov 32(%rbx),%rdx\n"
     "mov 40(%rbx),%r10; mov 48(%rbx),%r8; mov 56(%rbx),%r9; mov 64(%rbx),%rsp\n"
@@ -25,7 +26,7 @@ __asm__(
     "1: mov 20472(%rbx),%eax; inc %eax; mov %eax,0x1e4(%rbx); incl 0x1e0(%rbx)\n"
     "2: mov 0x10008000,%eax; mov %eax,0x10004000; jmp 2b\n"
     "g_end:\n.popsection\n");
-extern const char g_begin[], g_loop[], g_spin[], g_exit[], g_jump[], g_forge[], g_end[];
+extern const char g_begin[], g_loop[], g_spin[], g_exit[], g_int80[], g_jump[], g_forge[], g_end[];
 #define AT(label) (TOY_CODE + (u64)((label)-g_begin))
 #define JUMP_OFF 0x1000ul
 #define FRAME_OFF 0x2000ul
@@ -301,6 +302,25 @@ Test(systrap_escape, blocked_signals_and_syscalls)
     platform_thread_interrupt(t.pt);
     toy_join(&t);
     cr_expect_eq(t.last[2], systrap_traps() ? PLATFORM_DIED : PLATFORM_INTERRUPTED);
+}
+
+/* A fault, or a call that the filter refuses, of one that blocks the signal: the host ends the stub,
+ * which is the guest's own doing. */
+Test(systrap_escape, blocked_faults_end_the_stub)
+{
+    u64 entries[] = {0x1000, AT(g_int80), AT(g_loop)};
+
+    for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
+        struct toy_task t = {.last = {0, i == 2 && !systrap_traps()}};
+        start_forged(&t, forge(entries[i], ~0ull, 0));
+        toy_join(&t);
+        if (!t.last[1])
+            cr_expect_eq(t.last[2], PLATFORM_DIED);
+        platform_as_put(g_as);
+        g_as = toy_as();
+    }
+    toy_sleep_ms(600); /* the master has seen the ends */
+    cr_expect_eq(atomic_load(&toy_stub_deaths), 0);
 }
 
 static struct platform_action ask_for_registers(struct toy_task *t, const struct platform_event *ev)
