@@ -136,6 +136,7 @@ int host_shutdown(int fd, int how);
 ssize_t host_send_fds(int sock, const void *buf, size_t n, const int *fds, size_t nfds);
 /* *nfds: capacity in, count out; received fds are close-on-exec; fds over capacity are closed. */
 ssize_t host_recv_fds(int sock, void *buf, size_t n, int *fds, size_t *nfds, int flags);
+ssize_t host_recv(int fd, void *buf, size_t n, int flags);
 ssize_t host_sendmsg(int fd, const struct linux_msghdr *m, int flags);
 ssize_t host_recvmsg(int fd, struct linux_msghdr *m, int flags);
 int host_epoll_create(void);

@@ -72,6 +72,11 @@ ssize_t host_send_fds(int sock, const void *buf, size_t n, const int *fds, size_
     return HOST_CALL_RETRY(sendmsg, sock, &m, MSG_NOSIGNAL);
 }
 
+ssize_t host_recv(int fd, void *buf, size_t n, int flags)
+{
+    return HOST_CALL_RETRY(recvfrom, fd, buf, n, flags, NULL, NULL);
+}
+
 ssize_t host_recv_fds(int sock, void *buf, size_t n, int *fds, size_t *nfds, int flags)
 {
     struct iovec iov = {.iov_base = buf, .iov_len = n};

@@ -12,6 +12,8 @@
 
 #define STAGE_SIZE (64u << 10)
 #define OUT_SIZE (16u << 10)
+/* Requests that a sandbox makes while it starts. They come one after the other. */
+#define EAGER_REQUESTS 64
 
 KCACHE(gofer_conn);
 
@@ -47,6 +49,26 @@ void gofer_conn_free(struct gofer_conn *c)
 
 /* --- receiving: leader only --- */
 
+static ssize_t conn_read(struct gofer_conn *c, void *buf, size_t n)
+{
+    struct eager_wait w = {0};
+    ssize_t r;
+
+    while (eager_again(&c->eager, &w)) {
+        r = host_recv(c->ex.sock, buf, n, LINUX_MSG_DONTWAIT);
+        if (r != -EAGAIN) {
+            eager_done(&c->eager, &w);
+            return r;
+        }
+    }
+    r = host_read(c->ex.sock, buf, n);
+    if (r > 0 && !c->greeted) {
+        c->greeted = true;
+        eager_init(&c->eager, EAGER_REQUESTS);
+    }
+    return r;
+}
+
 /* At least want bytes in the stage. False at the end of the connection. */
 static bool stage_fill(struct gofer_conn *c, size_t want)
 {
@@ -58,7 +80,7 @@ static bool stage_fill(struct gofer_conn *c, size_t want)
     c->stage_len -= c->stage_pos;
     c->stage_pos = 0;
     while (c->stage_len < want) {
-        n = host_read(c->ex.sock, c->stage + c->stage_len, STAGE_SIZE - c->stage_len);
+        n = conn_read(c, c->stage + c->stage_len, STAGE_SIZE - c->stage_len);
         if (n == -EINTR)
             continue;
         if (n <= 0)

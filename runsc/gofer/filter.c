@@ -10,6 +10,7 @@
 #include "abi/linux/mman.h"
 #include "abi/linux/prctl.h"
 #include "abi/linux/sched.h"
+#include "abi/linux/socket.h"
 #include "abi/linux/stat.h"
 
 #include <errno.h>
@@ -59,6 +60,7 @@ struct filter_rule {
 static const struct filter_rule g_rules[] = {
     /* the connection */
     ALLOW(read, "receive requests"),
+    ALLOW_IF(recvfrom, "look for requests", ARG_EQ(3, LINUX_MSG_DONTWAIT)),
     ALLOW(write, "log lines"),
     ALLOW(writev, "log lines"),
     ALLOW(sendmsg, "send answers, with donated descriptors"),

@@ -10,6 +10,7 @@
 #ifndef RUNSC_GOFER_SERVER_H
 #define RUNSC_GOFER_SERVER_H
 
+#include "cvisor/eager.h"
 #include "cvisor/list.h"
 #include "cvisor/lock.h"
 #include "cvisor/p9.h"
@@ -62,6 +63,8 @@ struct gofer_conn {
     struct rangetree fids;  /* lead */
     u8 *stage;              /* bytes received and not yet parsed; lead */
     size_t stage_pos, stage_len;
+    bool greeted;       /* the first request has come; lead */
+    struct eager eager; /* lead */
 
     struct mutex lock;     /* rank GOFER_CONN */
     struct cond changed;   /* leading, dead, slow or threads changed */

@@ -14,6 +14,7 @@
 #define STAGE_SIZE (64u << 10)
 #define TX_SIZE 1024u
 #define RX_SIZE 4096u
+#define EAGER_REQUESTS 64 /* about as many as there are until a small program runs */
 
 KCACHE(p9_client);
 
@@ -111,6 +112,23 @@ void p9c_slot_put(struct p9_client *c, struct p9c_slot *s)
 
 /* --- receiving: the thread that set c->receiving --- */
 
+static ssize_t client_read(struct p9_client *c, u8 *buf, size_t n, size_t *nfds)
+{
+    size_t room = *nfds;
+    struct eager_wait w = {0};
+    ssize_t r;
+
+    while (eager_again(&c->eager, &w)) {
+        r = host_recv_fds(c->sock, buf, n, c->fds + c->nfds, nfds, LINUX_MSG_DONTWAIT);
+        if (r != -EAGAIN) {
+            eager_done(&c->eager, &w);
+            return r;
+        }
+        *nfds = room;
+    }
+    return host_recv_fds(c->sock, buf, n, c->fds + c->nfds, nfds, 0);
+}
+
 /* At least want bytes in the stage, or a reason why not. */
 static const char *stage_fill(struct p9_client *c, size_t want)
 {
@@ -121,8 +139,7 @@ static const char *stage_fill(struct p9_client *c, size_t want)
     c->stage_pos = 0;
     while (c->stage_len < want) {
         size_t nfds = P9C_FDS_MAX - c->nfds;
-        ssize_t n = host_recv_fds(c->sock, c->stage + c->stage_len, STAGE_SIZE - c->stage_len,
-                                  c->fds + c->nfds, &nfds, 0);
+        ssize_t n = client_read(c, c->stage + c->stage_len, STAGE_SIZE - c->stage_len, &nfds);
 
         if (n == -EINTR)
             continue;
@@ -387,6 +404,7 @@ int p9c_open(int sock, struct p9_client **out)
     c->sock = sock;
     c->msize = P9_MSIZE_MAX; /* until the version is known */
     c->next_fid = P9C_ROOT_FID + 1;
+    eager_init(&c->eager, EAGER_REQUESTS);
     mutex_init(&c->lock, LOCK_GOFER_CONN);
     mutex_init(&c->tx_lock, LOCK_GOFER_CONN);
     cond_init(&c->slot_freed);

@@ -11,6 +11,7 @@
 #ifndef SENTRY_FS_GOFER_P9_CLIENT_H
 #define SENTRY_FS_GOFER_P9_CLIENT_H
 
+#include "cvisor/eager.h"
 #include "cvisor/lock.h"
 #include "cvisor/p9.h"
 
@@ -50,6 +51,7 @@ struct p9_client {
     bool receiving; /* lock: some thread reads the socket and owns what follows */
     u8 *stage;
     size_t stage_pos, stage_len;
+    struct eager eager;   /* who receives */
     int fds[P9C_FDS_MAX]; /* received and not yet claimed by an answer, in order */
     size_t nfds;
     atomic_bool dead;             /* set under lock */
