@@ -12,6 +12,7 @@
 
 struct linux_mount_attr;
 struct linux_rlimit;
+struct linux_sock_filter;
 
 /* --- processes --- */
 /* As fork with namespaces: flags are LINUX_CLONE_NEW*. The child gets 0. *pidfd is close-on-exec. The
@@ -65,6 +66,8 @@ int host_signalfd(u64 mask);
 int host_signalfd_read(int fd);
 
 /* --- the rest --- */
+/* For the calling thread, or with TSYNC for all: > 0 = the one that refuses. */
+int host_seccomp_install(const struct linux_sock_filter *insns, size_t n, u32 flags);
 /* Absolute path of the current folder. */
 int host_getcwd(char *buf, size_t n);
 /* The file of the running program; flags: LINUX_O_PATH (for host_execve_fd) or LINUX_O_RDONLY. */

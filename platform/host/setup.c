@@ -3,9 +3,11 @@
 #include "cvisor/host_setup.h"
 
 #include "abi/linux/fcntl.h"
+#include "abi/linux/filter.h"
 #include "abi/linux/mount.h"
 #include "abi/linux/resource.h"
 #include "abi/linux/sched.h"
+#include "abi/linux/seccomp.h"
 #include "abi/linux/signal.h"
 #include "abi/linux/time.h"
 #include "abi/linux/wait.h"
@@ -135,6 +137,13 @@ int host_pivot_here(void)
     if (r >= 0)
         r = HOST_CALL(chdir, "/");
     return (int)r;
+}
+
+int host_seccomp_install(const struct linux_sock_filter *insns, size_t n, u32 flags)
+{
+    struct linux_sock_fprog prog = {.len = (u16)n, .filter = (u64)(uintptr_t)insns};
+
+    return (int)HOST_CALL(seccomp, LINUX_SECCOMP_SET_MODE_FILTER, flags, &prog);
 }
 
 u32 host_getuid(void)

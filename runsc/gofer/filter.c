@@ -4,7 +4,7 @@
  * has and talk on the sockets that it already has; it can make no new socket, process, mapping of
  * code, device node or namespace.
  */
-#include "runsc/gofer/gofer.h"
+#include "runsc/filter/rules.h"
 
 #include "abi/linux/fcntl.h"
 #include "abi/linux/mman.h"
@@ -13,8 +13,10 @@
 #include "abi/linux/socket.h"
 #include "abi/linux/stat.h"
 
-#include <errno.h>
-#include <seccomp.h>
+#include "cvisor/compiler.h"
+
+#include <stdio.h>
+#include <string.h>
 
 #define FILTER_ARGS_MAX 2
 
@@ -133,38 +135,17 @@ static const struct filter_rule g_rules[] = {
     ALLOW(tgkill, "abort"),
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FILTER_DEFAULT SCMP_ACT_ERRNO(EPERM) /* the sanitizer's runtime probes for things */
-#else
-#define FILTER_DEFAULT SCMP_ACT_KILL_PROCESS
-#endif
-
-int gofer_install_filter(struct error *e)
+int gofer_filter_rules(scmp_filter_ctx ctx)
 {
-    scmp_filter_ctx ctx = seccomp_init(FILTER_DEFAULT);
-    int rc;
+    for (size_t i = 0; i < ARRAY_SIZE(g_rules); i++) {
+        const struct filter_rule *rule = &g_rules[i];
+        int r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->nr, rule->nargs, rule->args);
 
-    if (!ctx)
-        return error_set(e, ENOMEM, "cannot make the gofer's seccomp filter");
-    /* glibc falls back to clone, whose flags a filter can see. */
-    rc = seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0, NULL);
-    for (size_t i = 0; i < ARRAY_SIZE(g_rules) && rc == 0; i++) {
-        rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, g_rules[i].nr, g_rules[i].nargs,
-                                    g_rules[i].args);
-        if (rc < 0)
-            error_set(e, rc, "gofer's seccomp filter: rule %zu (%s)", i, g_rules[i].why);
+        if (r < 0) {
+            fprintf(stderr, "gofer's seccomp filter: rule %zu (%s): %s\n", i, rule->why,
+                    strerror(-r));
+            return r;
+        }
     }
-    if (rc == 0)
-        rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
-    if (rc == 0) {
-        rc = seccomp_load(ctx);
-        if (rc < 0)
-            error_set(e, rc,
-                      "cannot load the gofer's seccomp filter (does the host kernel have "
-                      "CONFIG_SECCOMP_FILTER?)");
-    }
-    seccomp_release(ctx);
-    if (rc < 0 && e->code == 0)
-        error_set(e, rc, "cannot build the gofer's seccomp filter");
-    return rc < 0 ? rc : 0;
+    return 0;
 }

@@ -17,14 +17,10 @@ struct gofer_export {
 
 /*
  * Opens /proc/self/fd for reopening O_PATH descriptors. Call it in the final process, while a /proc
- * of its pid namespace (or of an ancestor) is visible: before chroot and gofer_install_filter.
+ * of its pid namespace (or of an ancestor) is visible: before chroot and the filter.
  * Sets the umask to 0.
  */
 int gofer_prepare(struct error *e);
-
-/* Seccomp allow-list of the gofer; every entry with its reason is in filter.c. No new privileges
- * must be set already, or the caller has CAP_SYS_ADMIN. */
-int gofer_install_filter(struct error *e);
 
 /*
  * Serves all exports until every socket is closed by its peer; then 0. -errno when it cannot start

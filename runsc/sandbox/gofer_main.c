@@ -12,6 +12,7 @@
 #include "cvisor/host.h"
 #include "cvisor/host_setup.h"
 #include "cvisor/log.h"
+#include "runsc/filter/filter.h"
 #include "runsc/gofer/gofer.h"
 #include "runsc/sandbox/config.h"
 #include "runsc/sandbox/milestone.h"
@@ -82,7 +83,7 @@ static int gofer_confine(const struct config_gofer *c, struct gofer_export *expo
     if (r == 0)
         r = privileges_drop(caps, e);
     if (r == 0)
-        r = gofer_install_filter(e);
+        r = filter_load(&g_filter_gofer, "the gofer", e);
     return r;
 }
 

@@ -4,7 +4,7 @@
  * of its own that is never executable, on its own threads, and on its stubs. It can open nothing,
  * connect to nothing, start no program, mount nothing and change no identity.
  */
-#include "runsc/sandbox/sentry_filter.h"
+#include "runsc/filter/rules.h"
 
 #include "abi/linux/fcntl.h"
 #include "abi/linux/ioctl.h"
@@ -14,8 +14,7 @@
 #include "abi/linux/sched.h"
 #include "abi/linux/seccomp.h"
 
-#include <errno.h>
-#include <seccomp.h>
+#include <stdio.h>
 #include <string.h>
 
 #define RULE_ARGS_MAX 3
@@ -218,60 +217,21 @@ static const struct sentry_rule g_rules[] = {
     ALLOW_ON(ON_SYSTRAP, rt_tgsigqueueinfo, "prove a stub thread's state before it is used again"),
 };
 
-static u32 filter_platform_bit(const char *platform)
+int sentry_filter_rules(scmp_filter_ctx ctx, enum filter_platform platform)
 {
-    if (platform && strcmp(platform, "ptrace") == 0)
-        return ON_PTRACE;
-    if (platform && strcmp(platform, "systrap") == 0)
-        return ON_SYSTRAP;
-    return 0;
-}
+    static const u32 bits[] = {0, ON_PTRACE, ON_SYSTRAP};
 
-static int filter_add_rules(scmp_filter_ctx ctx, u32 platform, struct error *e)
-{
-    int r;
-
-    /* glibc falls back to clone, whose flags a filter can see. */
-    r = seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0, NULL);
-    for (size_t i = 0; i < ARRAY_SIZE(g_rules) && r == 0; i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(g_rules); i++) {
         const struct sentry_rule *rule = &g_rules[i];
+        int r = 0;
 
-        if (rule->platforms != ON_ALL && !(rule->platforms & platform))
-            continue;
-        r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->nr, rule->nargs, rule->args);
-        if (r < 0)
-            return error_set(e, r, "cannot build the sentry's seccomp filter: rule %zu (%s)", i,
-                             rule->why);
+        if (rule->platforms == ON_ALL || (rule->platforms & bits[platform]))
+            r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->nr, rule->nargs, rule->args);
+        if (r < 0) {
+            fprintf(stderr, "the sentry's seccomp filter: rule %zu (%s): %s\n", i, rule->why,
+                    strerror(-r));
+            return r;
+        }
     }
-    return r < 0 ? error_set(e, r, "cannot build the sentry's seccomp filter") : 0;
-}
-
-int sentry_filter_install(const char *platform, bool log_only, struct error *e)
-{
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    /* The sanitizer's runtime probes for things. */
-    u32 otherwise = log_only ? SCMP_ACT_LOG : SCMP_ACT_ERRNO(EPERM);
-#else
-    u32 otherwise = log_only ? SCMP_ACT_LOG : SCMP_ACT_KILL_PROCESS;
-#endif
-    scmp_filter_ctx ctx = seccomp_init(otherwise);
-    int r;
-
-    if (!ctx)
-        return error_set(e, ENOMEM, "cannot make the sentry's seccomp filter");
-    r = filter_add_rules(ctx, filter_platform_bit(platform), e);
-    if (r == 0) {
-        seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree */
-        /* The platform has threads already. */
-        r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
-    }
-    if (r == 0) {
-        r = seccomp_load(ctx);
-        if (r < 0)
-            error_set(e, r,
-                      "cannot load the sentry's seccomp filter (does the host kernel have "
-                      "CONFIG_SECCOMP_FILTER?)");
-    }
-    seccomp_release(ctx);
-    return r;
+    return 0;
 }

@@ -13,12 +13,12 @@
 #include "cvisor/host_setup.h"
 #include "cvisor/log.h"
 #include "cvisor/platform.h"
+#include "runsc/filter/filter.h"
 #include "runsc/sandbox/config.h"
 #include "runsc/sandbox/milestone.h"
 #include "runsc/sandbox/privileges.h"
 #include "runsc/sandbox/rootfs.h"
 #include "runsc/sandbox/sandbox.h"
-#include "runsc/sandbox/sentry_filter.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -62,7 +62,8 @@ static int boot_confine(const struct config_sentry *c, struct error *e)
     if (why[0])
         boot_tell(BOOT_MSG_WARNING, 0, why);
     milestone("platform ready");
-    r = sentry_filter_install(g_platform ? g_platform->name : NULL, c->seccomp_log, e);
+    enum filter_platform p = filter_platform_of(g_platform ? g_platform->name : NULL);
+    r = filter_load(&g_filter_sentry[p][c->seccomp_log], "the sentry", e);
     if (r == 0)
         milestone("filter in place");
     return r;
