@@ -274,10 +274,12 @@ static int start_trapping(struct platform_info *info)
 static void master_main(void *arg)
 {
     atomic_store(&g_master_tid, host_gettid());
+    gather_begin();
     int r = start(arg);
 
     if (r < 0 && !systrap_traps() && st_trap_instead(r))
         r = start_trapping(arg);
+    gather_end();
     if (r < 0) {
         atomic_store(&g_systrap.down, true);
         end_all();

@@ -417,6 +417,10 @@ void slot_set_answer(struct stub_thread *s, u32 nr, s64 value);
 /* The event takes its time. */
 void slot_block(struct stub_thread *s);
 
+/* gather.c: all on one CPU, while the first stub is made. */
+void gather_begin(void);
+void gather_end(void);
+
 /* spin.c: when and how long a vcpu spins. */
 void spin_init(void);
 u32 spin_stub_limit(void);
