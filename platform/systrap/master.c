@@ -22,6 +22,8 @@
 #define KICK_TICKS 20                      /* polls that a thread may take to react to a signal */
 
 static atomic_int g_master_tid;
+/* What the first stub needs to know of the processor is there: 1, or 2 = it can't be had. */
+static atomic_uint g_measured;
 
 /*
  * The master sleeps until SIGCHLD: the host sends it when a tracee stops or dies, and we do when
@@ -251,34 +253,35 @@ static int try_stub(void)
     return 0;
 }
 
-static int start(struct platform_info *info)
+static int start(void)
 {
     int r = st_template_create();
 
     if (r < 0)
         return r;
     g_systrap.template_pid = r;
-    r = frame_init(info);
-    return r < 0 ? r : try_stub();
+    while (atomic_load(&g_measured) == 0)
+        host_futex_wait(&g_measured, 0, 0);
+    return atomic_load(&g_measured) == 1 ? try_stub() : -ENOSYS;
 }
 
 /* Another template, with other filters and handlers. */
-static int start_trapping(struct platform_info *info)
+static int start_trapping(void)
 {
     end_all();
     g_systrap.rungs = (g_systrap.rungs & ~(u32)RUNG_NOTIFY) | RUNG_TRAP;
     int r = st_template_reserve();
-    return r < 0 ? r : start(info);
+    return r < 0 ? r : start();
 }
 
 static void master_main(void *arg)
 {
     atomic_store(&g_master_tid, host_gettid());
     gather_begin();
-    int r = start(arg);
+    int r = start();
 
     if (r < 0 && !systrap_traps() && st_trap_instead(r))
-        r = start_trapping(arg);
+        r = start_trapping();
     gather_end();
     if (r < 0) {
         atomic_store(&g_systrap.down, true);
@@ -327,9 +330,13 @@ int st_master_start(struct platform_info *info)
     if (err == 0)
         err = host_signal_hold_child();
     if (err == 0)
-        err = cv_thread_create("systrap-master", master_main, info);
+        err = cv_thread_create("systrap-master", master_main, NULL);
     if (err < 0)
         return err;
+    /* While the template starts. */
+    spin_init();
+    atomic_store(&g_measured, frame_init(info) == 0 ? 1 : 2);
+    host_futex_wake(&g_measured, 1);
     while (atomic_load(&g_systrap.ready) == 0)
         host_futex_wait(&g_systrap.ready, 0, 0);
     return atomic_load(&g_systrap.ready) == 1 ? 0 : g_systrap.init_error;

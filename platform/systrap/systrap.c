@@ -81,7 +81,6 @@ static int systrap_init(const struct platform_config *cfg, const struct platform
     if (err < 0)
         return err;
     g_systrap.low = true;
-    spin_init();
     mutex_init(&g_systrap.lock, LOCK_PLATFORM);
     list_init(&g_systrap.spares);
     list_init(&g_systrap.calls);
