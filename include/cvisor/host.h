@@ -106,6 +106,9 @@ int host_sched_setaffinity(int pid, size_t len, const void *mask);
 int host_getcpu(u32 *cpu, u32 *node);
 __noreturn void host_exit_group(int status);
 int host_getrandom(void *buf, size_t n, u32 flags);
+/* AT_HWCAP, AT_HWCAP2: what CPUID says, which can take very long where the host is itself a guest. */
+u64 host_hwcap(void);
+u64 host_hwcap2(void);
 /* Bytes of the host's memory, 0 = unknown. The sentry's filter forbids it: before that only. */
 u64 host_memory_total(void);
 struct linux_rusage;

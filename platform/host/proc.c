@@ -5,6 +5,7 @@
 #include "platform/host/syscall.h"
 
 #include <errno.h>
+#include <sys/auxv.h>
 
 int host_getpid(void)
 {
@@ -70,6 +71,16 @@ __noreturn void host_exit_group(int status)
 int host_getrandom(void *buf, size_t n, u32 flags)
 {
     return (int)HOST_CALL_RETRY(getrandom, buf, n, flags);
+}
+
+u64 host_hwcap(void)
+{
+    return getauxval(AT_HWCAP);
+}
+
+u64 host_hwcap2(void)
+{
+    return getauxval(AT_HWCAP2);
 }
 
 u64 host_memory_total(void)

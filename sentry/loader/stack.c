@@ -10,7 +10,6 @@
 #include "sentry/mm/mm.h"
 #include "sentry/mm/uaccess.h"
 
-#include <cpuid.h>
 #include <errno.h>
 #include <string.h>
 
@@ -56,22 +55,8 @@ static void aux_add(struct auxv *a, u64 type, u64 val)
     a->words[a->n++] = val;
 }
 
-static u64 cpu_hwcap(void)
-{
-    u32 eax, ebx, ecx, edx = 0;
-
-    __get_cpuid(1, &eax, &ebx, &ecx, &edx);
-    return edx;
-}
-
-/* Instructions that the kernel has to enable: FSGSBASE. */
-static u64 cpu_hwcap2(void)
-{
-    u32 eax, ebx = 0, ecx, edx;
-
-    __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx);
-    return ebx & 1 ? 2 : 0;
-}
+/* Instructions that the kernel has to enable. */
+#define HWCAP2_FSGSBASE 2ull
 
 struct placed {
     u64 random, platform, execfn, argv, envp;
@@ -85,7 +70,7 @@ static void aux_fill(struct auxv *a, const struct stack_info *si, const struct p
         aux_add(a, LINUX_AT_SYSINFO_EHDR, si->vdso_base);
     /* A signal frame: the FP state, its alignment, the registers. */
     aux_add(a, LINUX_AT_MINSIGSTKSZ, (g_platform_info.fp_size + 64 + 1024 + 15) & ~15ull);
-    aux_add(a, LINUX_AT_HWCAP, cpu_hwcap());
+    aux_add(a, LINUX_AT_HWCAP, host_hwcap());
     aux_add(a, LINUX_AT_PAGESZ, PAGE_SIZE);
     aux_add(a, LINUX_AT_CLKTCK, LINUX_USER_HZ);
     aux_add(a, LINUX_AT_PHDR, si->main->phdr);
@@ -100,7 +85,7 @@ static void aux_fill(struct auxv *a, const struct stack_info *si, const struct p
     aux_add(a, LINUX_AT_EGID, c->egid);
     aux_add(a, LINUX_AT_SECURE, si->secure);
     aux_add(a, LINUX_AT_RANDOM, at->random);
-    aux_add(a, LINUX_AT_HWCAP2, cpu_hwcap2());
+    aux_add(a, LINUX_AT_HWCAP2, host_hwcap2() & HWCAP2_FSGSBASE);
     aux_add(a, LINUX_AT_EXECFN, at->execfn);
     aux_add(a, LINUX_AT_PLATFORM, at->platform);
     aux_add(a, LINUX_AT_NULL, 0);
