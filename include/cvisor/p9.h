@@ -138,8 +138,9 @@ struct p9_fids {
  *   is a sequence of directories (p9_listdir), at most count bytes; it ends before the first
  *   that does not fit. What can't be read is left out. With PART one directory is answered as far as it
  *   fits, from offset (next of the part before) on.
- * xopenv: opens children, regular files in the directory at names below fid, for reading. The answer
- *   has a p9_opened for each; as many descriptors as nfds says come with it, in order.
+ * xopenv: opens children, regular files in the directory at names below fid, for reading. Among them are
+ *   steps: "/" and a name goes down into that directory, the empty name up again. The answer has a
+ *   p9_opened for each file; as many descriptors as nfds says come with it, in order.
  */
 #define P9_MESSAGES(M)                                                                             \
     M(rlerror, RLERROR, 7, F(u32, ecode))                                                          \
@@ -375,6 +376,16 @@ struct p9_opened {
 
 void p9_put_opened(struct p9_writer *w, const struct p9_opened *o);
 bool p9_get_opened(struct p9_reader *r, struct p9_opened *o);
+
+static inline bool p9_step_is_up(const struct p9_str *s)
+{
+    return s->len == 0;
+}
+
+static inline bool p9_step_is_down(const struct p9_str *s)
+{
+    return s->len > 0 && s->s[0] == '/';
+}
 
 /* Name of a message type for logs, "?" when there is none. */
 const char *p9_type_name(u8 type);

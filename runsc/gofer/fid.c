@@ -34,11 +34,15 @@ void gofer_procfd_name(const struct gofer_node *n, char out[12])
 
 /* --- nodes --- */
 
-int gofer_node_new(int fd, struct gofer_node **out)
+int gofer_node_new(int fd, struct gofer_node **out, struct linux_stat *st)
 {
-    struct linux_stat st;
+    struct linux_stat unused;
     struct gofer_node *n;
-    int rc = host_fstat(fd, &st);
+    int rc;
+
+    if (!st)
+        st = &unused;
+    rc = host_fstat(fd, st);
 
     if (rc < 0) {
         host_close(fd);
@@ -51,9 +55,9 @@ int gofer_node_new(int fd, struct gofer_node **out)
     }
     ref_init(&n->refs);
     n->fd = fd;
-    n->type = st.st_mode & LINUX_S_IFMT;
-    n->dev = st.st_dev;
-    n->ino = st.st_ino;
+    n->type = st->st_mode & LINUX_S_IFMT;
+    n->dev = st->st_dev;
+    n->ino = st->st_ino;
     *out = n;
     return 0;
 }
@@ -71,7 +75,8 @@ void gofer_node_put(struct gofer_node *n)
     kcache_free(gofer_node, n);
 }
 
-int gofer_node_walk(struct gofer_node *dir, const struct p9_str *name, struct gofer_node **out)
+int gofer_node_walk(struct gofer_node *dir, const struct p9_str *name, struct gofer_node **out,
+                    struct linux_stat *st)
 {
     char buf[P9_NAME_MAX + 1];
     int rc = gofer_name(name, buf);
@@ -85,7 +90,31 @@ int gofer_node_walk(struct gofer_node *dir, const struct p9_str *name, struct go
     rc = host_openat(dir->fd, buf, LINUX_O_PATH | LINUX_O_NOFOLLOW | LINUX_O_CLOEXEC, 0);
     if (rc < 0)
         return rc;
-    return gofer_node_new(rc, out);
+    return gofer_node_new(rc, out, st);
+}
+
+int gofer_open_dir(int dirfd, const char *name, int flags)
+{
+    return host_openat(dirfd, name, flags | LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW | LINUX_O_CLOEXEC,
+                       0);
+}
+
+int gofer_walk_dirs(struct gofer_node *dir, const struct p9_str *names, u16 n, int flags)
+{
+    char buf[P9_NAME_MAX + 1];
+    int fd = dir->fd, rc = dir->type == LINUX_S_IFDIR ? 0 : -ENOTDIR;
+
+    for (u16 i = 0; i < n && rc == 0; i++) {
+        int next = rc = gofer_name(&names[i], buf);
+
+        if (rc == 0)
+            next = gofer_open_dir(fd, buf, i + 1 == n ? flags : LINUX_O_PATH);
+        if (fd != dir->fd)
+            host_close(fd);
+        fd = next;
+        rc = MIN(next, 0);
+    }
+    return rc < 0 ? rc : fd;
 }
 
 int gofer_node_reopen(struct gofer_node *n, int flags)
@@ -98,6 +127,37 @@ int gofer_node_reopen(struct gofer_node *n, int flags)
         return -ENXIO;
     gofer_procfd_name(n, name);
     return host_openat(g_gofer_procfd, name, flags | LINUX_O_CLOEXEC | LINUX_O_NOCTTY, 0);
+}
+
+int gofer_open_regular(int dirfd, const char *name, int flags, const struct linux_stat *known,
+                       struct linux_stat *st)
+{
+    int fd, rc = 0;
+
+    if (!known) {
+        rc = host_fstatat(dirfd, name, st, LINUX_AT_SYMLINK_NOFOLLOW);
+        known = st;
+    }
+    if (rc == 0 && LINUX_S_ISDIR(known->st_mode))
+        rc = -EISDIR;
+    else if (rc == 0 && LINUX_S_ISLNK(known->st_mode))
+        rc = -ELOOP;
+    else if (rc == 0 && !LINUX_S_ISREG(known->st_mode))
+        rc = -ENXIO;
+    if (rc < 0)
+        return rc;
+    /* What took its place meanwhile does not make us wait, and exports have no devices (nodev). */
+    fd = host_openat(dirfd, name,
+                     flags | LINUX_O_NOFOLLOW | LINUX_O_NONBLOCK | LINUX_O_CLOEXEC | LINUX_O_NOCTTY,
+                     0);
+    if (fd < 0)
+        return fd;
+    rc = host_fstat(fd, st);
+    if (rc == 0 && !LINUX_S_ISREG(st->st_mode))
+        rc = -ENXIO;
+    if (rc < 0)
+        host_close(fd);
+    return rc < 0 ? rc : fd;
 }
 
 /* --- fids --- */

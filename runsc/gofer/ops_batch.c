@@ -19,21 +19,6 @@
 #define TREE_DEPTH_MAX 24u
 #define TREE_DIRS_MAX 1024u
 
-/* The node at names below node, which is given back. */
-static int walk_names(struct gofer_node **node, const struct p9_names *names)
-{
-    for (u16 i = 0; i < names->n; i++) {
-        struct gofer_node *next;
-        int rc = gofer_node_walk(*node, &names->v[i], &next);
-
-        if (rc < 0)
-            return rc;
-        gofer_node_put(*node);
-        *node = next;
-    }
-    return 0;
-}
-
 /* --- listings --- */
 
 struct lister {
@@ -174,10 +159,7 @@ static void list_child(struct lister *l, int dirfd, const struct p9_str *name, u
 
     if (gofer_name(name, buf) < 0)
         return;
-    fd = host_openat(dirfd, buf,
-                     LINUX_O_RDONLY | LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW | LINUX_O_CLOEXEC |
-                         LINUX_O_NONBLOCK,
-                     0);
+    fd = gofer_open_dir(dirfd, buf, LINUX_O_RDONLY);
     if (fd < 0)
         return;
     list_tree(l, fd, depth);
@@ -186,7 +168,6 @@ static void list_child(struct lister *l, int dirfd, const struct p9_str *name, u
 
 int gofer_op_xlist(struct gofer_req *r)
 {
-    __gofer_node struct gofer_node *node = NULL;
     struct lister *l;
     size_t head;
     u32 count, len;
@@ -198,12 +179,7 @@ int gofer_op_xlist(struct gofer_req *r)
         return -EINVAL;
     if ((m.flags & P9_XLIST_PART) && ((m.flags & P9_XLIST_TREE) || m.children.n > 0))
         return -EINVAL;
-    gofer_node_get(f->node);
-    node = f->node;
-    rc = walk_names(&node, &m.names);
-    if (rc < 0)
-        return rc;
-    if (node->type != LINUX_S_IFDIR)
+    if (f->node->type != LINUX_S_IFDIR)
         return -ENOTDIR;
     count = MIN(m.count, r->conn->msize - P9_IO_OVERHEAD);
     rc = gofer_req_reserve(r, count + P9_IO_OVERHEAD);
@@ -217,7 +193,12 @@ int gofer_op_xlist(struct gofer_req *r)
                          .part = m.flags & P9_XLIST_PART,
                          .ndents = MIN(MAX(count, DENTS_MIN), DENTS_SIZE)};
     l->dents = kmalloc(l->ndents);
-    fd = l->dents ? gofer_node_reopen(node, LINUX_O_RDONLY | LINUX_O_DIRECTORY) : -ENOMEM;
+    if (!l->dents)
+        fd = -ENOMEM;
+    else if (m.names.n > 0)
+        fd = gofer_walk_dirs(f->node, m.names.v, m.names.n, LINUX_O_RDONLY);
+    else
+        fd = gofer_node_reopen(f->node, LINUX_O_RDONLY | LINUX_O_DIRECTORY);
     if (fd >= 0 && l->part && m.offset > 0) {
         s64 pos = host_lseek(fd, (s64)m.offset, LINUX_SEEK_SET);
 
@@ -246,24 +227,101 @@ int gofer_op_xlist(struct gofer_req *r)
 
 /* --- files --- */
 
-/* The descriptor of one file, and its identity. */
-static int open_child(struct gofer_node *dir, const struct p9_str *name, struct p9_opened *o)
+#define OPENV_DEPTH_MAX 16u
+
+/* Where the files of a request are: folders that it went down into. */
+struct opener {
+    int fds[OPENV_DEPTH_MAX + 1]; /* fds[0] is not ours */
+    u32 depth, lost;              /* lost: levels below fds[depth] that could not be entered */
+};
+
+static void opener_up(struct opener *o)
 {
-    __gofer_node struct gofer_node *n = NULL;
-    int rc = gofer_node_walk(dir, name, &n);
+    if (o->lost > 0)
+        o->lost--;
+    else
+        host_close(o->fds[o->depth--]);
+}
+
+/* One component, never through a symbolic link. */
+static void opener_down(struct opener *o, const struct p9_str *name)
+{
+    char buf[P9_NAME_MAX + 1];
+    int fd = -1;
+
+    if (o->lost == 0 && o->depth < OPENV_DEPTH_MAX && gofer_name(name, buf) == 0)
+        fd = gofer_open_dir(o->fds[o->depth], buf, LINUX_O_PATH);
+    if (fd < 0)
+        o->lost++;
+    else
+        o->fds[++o->depth] = fd;
+}
+
+/* The descriptor of one file, and its identity. */
+static int open_child(struct opener *o, const struct p9_str *name, struct p9_opened *opened)
+{
+    char buf[P9_NAME_MAX + 1];
+    struct linux_stat st;
+    int fd, rc = o->lost ? -ENOENT : gofer_name(name, buf);
 
     if (rc < 0)
         return rc;
-    if (n->type != LINUX_S_IFREG)
-        return -ENXIO;
-    o->dev = n->dev;
-    o->ino = n->ino;
-    return gofer_node_reopen(n, LINUX_O_RDONLY | LINUX_O_NONBLOCK);
+    fd = gofer_open_regular(o->fds[o->depth], buf, LINUX_O_RDONLY, NULL, &st);
+    if (fd >= 0) {
+        opened->dev = st.st_dev;
+        opened->ino = st.st_ino;
+    }
+    return fd;
+}
+
+static int openv_check(const struct p9_names *children)
+{
+    u32 files = 0, depth = 0;
+
+    for (u16 i = 0; i < children->n; i++) {
+        if (p9_step_is_up(&children->v[i])) {
+            if (depth-- == 0)
+                return -EINVAL;
+        } else if (p9_step_is_down(&children->v[i])) {
+            depth++;
+        } else {
+            files++;
+        }
+    }
+    return files == 0 || files > P9_OPENV_MAX ? -EINVAL : 0;
+}
+
+static void openv_run(struct gofer_req *r, struct opener *o, const struct p9_names *children)
+{
+    for (u16 i = 0; i < children->n; i++) {
+        const struct p9_str *child = &children->v[i];
+        struct p9_opened opened = {0};
+        int fd;
+
+        if (p9_step_is_up(child)) {
+            opener_up(o);
+            continue;
+        }
+        if (p9_step_is_down(child)) {
+            struct p9_str name = {.s = child->s + 1, .len = (u16)(child->len - 1)};
+
+            opener_down(o, &name);
+            continue;
+        }
+        fd = open_child(o, child, &opened);
+        if (fd < 0)
+            opened = (struct p9_opened){.err = (u32)-fd};
+        else
+            r->more_fds[r->nmore++] = fd;
+        p9_put_opened(&r->out, &opened);
+    }
+    while (o->depth > 0 || o->lost > 0)
+        opener_up(o);
 }
 
 int gofer_op_xopenv(struct gofer_req *r)
 {
-    __gofer_node struct gofer_node *node = NULL;
+    struct opener o = {0};
     size_t head;
     u32 len;
     int rc;
@@ -272,29 +330,20 @@ int gofer_op_xopenv(struct gofer_req *r)
     GOFER_FID(r, f, m.fid);
     if (!r->conn->ex.donate_fds)
         return -EOPNOTSUPP;
-    if (m.children.n == 0 || m.children.n > P9_OPENV_MAX)
-        return -EINVAL;
-    gofer_node_get(f->node);
-    node = f->node;
-    rc = walk_names(&node, &m.names);
+    rc = openv_check(&m.children);
     if (rc < 0)
         return rc;
-    if (node->type != LINUX_S_IFDIR)
-        return -ENOTDIR;
+    rc = gofer_walk_dirs(f->node, m.names.v, m.names.n, LINUX_O_PATH);
+    if (rc < 0)
+        return rc;
+    o.fds[0] = rc;
     p9_begin(&r->out, P9_RXOPENV, r->tag);
     p9_put_u8(&r->out, 0);
     head = r->out.len;
     p9_put_u32(&r->out, 0);
-    for (u16 i = 0; i < m.children.n; i++) {
-        struct p9_opened o = {0};
-        int fd = open_child(node, &m.children.v[i], &o);
-
-        if (fd < 0)
-            o = (struct p9_opened){.err = (u32)-fd};
-        else
-            r->more_fds[r->nmore++] = fd;
-        p9_put_opened(&r->out, &o);
-    }
+    openv_run(r, &o, &m.children);
+    if (o.fds[0] != f->node->fd)
+        host_close(o.fds[0]);
     r->out.buf[head - 1] = (u8)r->nmore;
     len = (u32)(r->out.len - head - 4);
     memcpy(r->out.buf + head, &len, sizeof(len));

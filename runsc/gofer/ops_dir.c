@@ -83,7 +83,7 @@ static int make_node(struct gofer_conn *c, struct gofer_node *dir, const struct 
     }
     if (rc < 0)
         return rc;
-    rc = gofer_node_walk(dir, name, out);
+    rc = gofer_node_walk(dir, name, out, NULL);
     if (rc < 0)
         return rc;
     return gofer_finish_create(dir, buf, *out, mode, uid, gid);

@@ -89,7 +89,7 @@ static int create_file(struct gofer_conn *c, struct gofer_node *dir, const struc
                        mode & LINUX_S_IALLUGO);
     if (file < 0)
         return file;
-    rc = gofer_node_walk(dir, name, node);
+    rc = gofer_node_walk(dir, name, node, NULL);
     if (rc < 0)
         host_unlinkat(dir->fd, buf, 0);
     else
@@ -165,21 +165,48 @@ static int give_file(struct gofer_req *r, struct gofer_node *node, int fd, u32 f
     return 0;
 }
 
-int gofer_op_xopen(struct gofer_req *r)
+/* The file of a name, donated in few steps: 1, or 0 when it has to be done in another way. */
+static int open_donated(struct gofer_req *r, struct gofer_fid *f, const struct p9_txopen *m,
+                        struct p9_attr *attr)
 {
-    __gofer_node struct gofer_node *node = NULL;
-    struct p9_attr attr;
-    bool donated;
+    const struct p9_str *name;
+    char buf[P9_NAME_MAX + 1];
+    struct linux_stat st;
+    int dir, rc;
+
+    if (m->names.n == 0 || !r->conn->ex.donate_fds)
+        return 0;
+    rc = open_flags_check(r->conn, m->flags);
+    if (rc < 0)
+        return rc;
+    name = &m->names.v[m->names.n - 1];
+    rc = gofer_name(name, buf);
+    if (rc < 0)
+        return rc;
+    dir = gofer_walk_dirs(f->node, m->names.v, m->names.n - 1, LINUX_O_PATH);
+    if (dir < 0)
+        return dir;
+    rc = gofer_open_regular(dir, buf, (int)(m->flags & OPEN_FLAGS), NULL, &st);
+    if (dir != f->node->fd)
+        host_close(dir);
+    if (rc < 0)
+        return rc;
+    r->donate_fd = rc;
+    gofer_attr_of(&st, attr);
+    return 1;
+}
+
+static int open_bound(struct gofer_req *r, struct gofer_fid *f, const struct p9_txopen *m,
+                      struct p9_attr *attr, bool *donated)
+{
+    __gofer_node struct gofer_node *node = f->node;
     int rc;
 
-    GOFER_DECODE(r, txopen, m);
-    GOFER_FID(r, f, m.fid);
-    gofer_node_get(f->node);
-    node = f->node;
-    for (u16 i = 0; i < m.names.n; i++) {
+    gofer_node_get(node);
+    for (u16 i = 0; i < m->names.n; i++) {
         struct gofer_node *next;
 
-        rc = gofer_node_walk(node, &m.names.v[i], &next);
+        rc = gofer_node_walk(node, &m->names.v[i], &next, NULL);
         if (rc < 0)
             return rc;
         gofer_node_put(node);
@@ -187,10 +214,22 @@ int gofer_op_xopen(struct gofer_req *r)
     }
     if (node->type == LINUX_S_IFDIR)
         return -EISDIR;
-    rc = open_node(r->conn, node, m.flags);
-    if (rc < 0)
-        return rc;
-    rc = give_file(r, node, rc, m.flags, m.newfid, &attr, &donated);
+    rc = open_node(r->conn, node, m->flags);
+    return rc < 0 ? rc : give_file(r, node, rc, m->flags, m->newfid, attr, donated);
+}
+
+int gofer_op_xopen(struct gofer_req *r)
+{
+    struct p9_attr attr;
+    bool donated;
+    int rc;
+
+    GOFER_DECODE(r, txopen, m);
+    GOFER_FID(r, f, m.fid);
+    rc = open_donated(r, f, &m, &attr);
+    donated = rc > 0;
+    if (rc == 0)
+        rc = open_bound(r, f, &m, &attr, &donated);
     if (rc < 0)
         return rc;
     GOFER_REPLY(r, rxopen, RXOPEN, .hostfd = donated, .attr = attr, .iounit = conn_iounit(r->conn));

@@ -52,7 +52,7 @@ int gofer_op_attach(struct gofer_req *r)
     rc = host_dup(c->ex.root_fd);
     if (rc < 0)
         return rc;
-    rc = gofer_node_new(rc, &node);
+    rc = gofer_node_new(rc, &node, NULL);
     if (rc < 0)
         return rc;
     rc = gofer_node_qid(node, &qid);
@@ -118,7 +118,7 @@ int gofer_op_walk(struct gofer_req *r)
     for (u16 i = 0; i < m.names.n; i++) {
         struct gofer_node *next = NULL;
 
-        rc = gofer_node_walk(cur, &m.names.v[i], &next);
+        rc = gofer_node_walk(cur, &m.names.v[i], &next, NULL);
         if (rc < 0)
             break;
         rc = gofer_node_qid(next, &out.qids.v[i]);
@@ -151,6 +151,7 @@ int gofer_op_walk(struct gofer_req *r)
 
 struct xwalk {
     struct gofer_node *cur; /* referenced */
+    struct linux_stat st;   /* of the last one that was not bound */
     struct p9_rxwalk out;
     char target[P9_TARGET_MAX + 1];
 };
@@ -191,17 +192,18 @@ static int xwalk_step(struct xwalk *x, const struct p9_str *name, bool want_node
             if (rc < 0)
                 return rc;
         }
+        x->st = st;
         gofer_attr_of(&st, a);
         x->out.attrs.n++;
         return 0;
     }
-    rc = gofer_node_walk(x->cur, name, &next);
+    rc = gofer_node_walk(x->cur, name, &next, &st);
     if (rc < 0)
         return rc;
     gofer_node_put(x->cur);
     x->cur = next;
-    rc = gofer_node_attr(next, a);
-    if (rc == 0 && next->type == LINUX_S_IFLNK)
+    gofer_attr_of(&st, a);
+    if (next->type == LINUX_S_IFLNK)
         rc = xwalk_target(x, next->fd, "");
     if (rc == 0)
         x->out.attrs.n++;
@@ -211,9 +213,6 @@ static int xwalk_step(struct xwalk *x, const struct p9_str *name, bool want_node
 /* The way goes on where the client would go next. x->cur is the last name's directory. */
 static void xwalk_end(struct gofer_req *r, struct xwalk *x, const struct p9_str *last, u32 flags)
 {
-    __gofer_node struct gofer_node *node = NULL;
-    struct p9_attr *a = &x->out.attrs.v[x->out.attrs.n];
-    const struct p9_str *name = last;
     char buf[P9_NAME_MAX + 1];
     struct linux_stat st;
     int fd;
@@ -221,17 +220,18 @@ static void xwalk_end(struct gofer_req *r, struct xwalk *x, const struct p9_str 
     if ((flags & P9_XWALK_FOLLOW) && x->out.target.len > 0 &&
         x->out.attrs.n < ARRAY_SIZE(x->out.attrs.v) && gofer_name(&x->out.target, buf) == 0 &&
         host_fstatat(x->cur->fd, buf, &st, LINUX_AT_SYMLINK_NOFOLLOW) == 0) {
-        gofer_attr_of(&st, a);
-        x->out.attrs.n++;
-        name = &x->out.target;
+        gofer_attr_of(&st, &x->out.attrs.v[x->out.attrs.n++]);
+        x->st = st;
+    } else if (gofer_name(last, buf) < 0) {
+        return;
     }
-    a = &x->out.attrs.v[x->out.attrs.n - 1];
-    if (!(flags & P9_XWALK_OPEN) || !r->conn->ex.donate_fds || !LINUX_S_ISREG(a->mode))
+    if (!(flags & P9_XWALK_OPEN) || !r->conn->ex.donate_fds || !LINUX_S_ISREG(x->st.st_mode))
         return;
-    if (gofer_node_walk(x->cur, name, &node) < 0 || node->type != LINUX_S_IFREG ||
-        node->ino != a->qid.path || node->dev != a->dev)
-        return;
-    fd = gofer_node_reopen(node, LINUX_O_RDONLY | LINUX_O_NONBLOCK);
+    fd = gofer_open_regular(x->cur->fd, buf, LINUX_O_RDONLY, &x->st, &st);
+    if (fd >= 0 && (st.st_ino != x->st.st_ino || st.st_dev != x->st.st_dev)) {
+        host_close(fd);
+        fd = -EAGAIN;
+    }
     if (fd >= 0)
         r->donate_fd = fd;
 }

@@ -124,14 +124,27 @@ int gofer_req_reserve(struct gofer_req *r, size_t n);
     } while (0)
 
 /* --- fid.c --- */
-/* Takes fd over, also on failure. */
-int gofer_node_new(int fd, struct gofer_node **out);
+/* Takes fd over, also on failure. st: its attributes; NULL = not wanted. */
+int gofer_node_new(int fd, struct gofer_node **out, struct linux_stat *st);
 void gofer_node_get(struct gofer_node *n);
 void gofer_node_put(struct gofer_node *n);
 /* Opens one component: O_PATH, never through a symlink. */
-int gofer_node_walk(struct gofer_node *dir, const struct p9_str *name, struct gofer_node **out);
+int gofer_node_walk(struct gofer_node *dir, const struct p9_str *name, struct gofer_node **out,
+                    struct linux_stat *st);
+/* Descriptor of the folder at names below dir, O_PATH or flags: dir's own when there are no names, else the
+ * caller's. */
+int gofer_walk_dirs(struct gofer_node *dir, const struct p9_str *names, u16 n, int flags);
+/* The same for one component that gofer_name accepted, never through a symlink. */
+int gofer_open_dir(int dirfd, const char *name, int flags);
 /* A real descriptor for a node (regular files and directories only). */
 int gofer_node_reopen(struct gofer_node *n, int flags);
+/*
+ * A descriptor of the regular file at a component that gofer_name accepted, and what was opened. known: the name
+ * was looked at already, NULL = not yet. Nothing that is not a regular file is opened, unless it takes the
+ * place of one in that moment; then it is closed again.
+ */
+int gofer_open_regular(int dirfd, const char *name, int flags, const struct linux_stat *known,
+                       struct linux_stat *st);
 /* NUL-terminated copy of a valid component, else -EINVAL (-ENAMETOOLONG). */
 int gofer_name(const struct p9_str *s, char out[P9_NAME_MAX + 1]);
 /* "N" for use with g_gofer_procfd. */

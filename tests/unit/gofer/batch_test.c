@@ -9,6 +9,8 @@
 #include "sentry/fs/mounts.h"
 #include "sentry/mm/uaccess.h"
 
+#include <sys/inotify.h>
+
 #define DIRS 40
 #define FILES 30
 
@@ -188,6 +190,159 @@ Test(gofer_batch, xopenv)
     cr_assert_eq(RAW(r, txopenv, TXOPENV, (.fid = 0, .children = many), rxopenv, RXOPENV, &m),
                  -EINVAL);
     cr_assert_eq(RAW(r, txopenv, TXOPENV, (.fid = 0), rxopenv, RXOPENV, &m), -EINVAL);
+    raw_stop(r);
+}
+
+/* Errors of an answer, as letters: o = opened, x = not. */
+static const char *openv_outcome(struct raw *r, struct p9_names children, u8 *nfds)
+{
+    static char out[P9_WALK_MAX + 1];
+    struct p9_rxopenv m;
+    struct p9_reader in;
+    struct p9_opened o;
+    size_t n = 0;
+    int rc = RAW(r, txopenv, TXOPENV, (.fid = 0, .children = children), rxopenv, RXOPENV, &m);
+
+    if (rc < 0)
+        return "refused";
+    p9_reader_init(&in, m.data.p, m.data.len);
+    while (p9_get_opened(&in, &o))
+        out[n++] = o.err ? 'x' : 'o';
+    cr_assert_eq(in.pos, in.len);
+    out[n] = '\0';
+    *nfds = m.nfds;
+    return out;
+}
+
+Test(gofer_batch, xopenv_steps)
+{
+    struct raw *r = raw_start(false, true);
+    struct p9_names deep = {0};
+    u8 nfds;
+
+    raw_attach(r, P9_VERSION_EXT);
+    cr_assert_str_eq(openv_outcome(r, NAMES("/a", "/b", "c", "", "b", "", "f"), &nfds), "oxo");
+    cr_assert_eq(nfds, 2);
+    /* Below what is not there, is a link, no folder or no name, nothing is found; after it all goes on. */
+    cr_assert_str_eq(openv_outcome(r, NAMES("/gone", "f", "/a", "f", "", "", "f"), &nfds), "xxo");
+    cr_assert_str_eq(
+        openv_outcome(r, NAMES("/out", "secret", "", "/etc", "passwd", "", "f"), &nfds), "xxo");
+    cr_assert_str_eq(openv_outcome(r, NAMES("/f", "f", "", "/fifo", "f", "", "f"), &nfds), "xxo");
+    cr_assert_str_eq(openv_outcome(r, NAMES("/..", "secret", "", "/.", "f", "", "f"), &nfds),
+                     "xxo");
+    cr_assert_str_eq(openv_outcome(r, NAMES("/", "f", "", "//etc", "passwd", "", "f"), &nfds),
+                     "xxo");
+    cr_assert_str_eq(openv_outcome(r, NAMES("/a/b", "c", "", "a/b/c", "f"), &nfds), "xxo");
+    /* Never above where it began. */
+    cr_assert_str_eq(openv_outcome(r, NAMES("", "secret"), &nfds), "refused");
+    cr_assert_str_eq(openv_outcome(r, NAMES("/a", "", "", "secret"), &nfds), "refused");
+    cr_assert_str_eq(openv_outcome(r, NAMES("/a", "/b", ""), &nfds), "refused", "no file");
+    while (deep.n < P9_WALK_MAX - 1)
+        deep.v[deep.n++] = p9_str_of("/a");
+    deep.v[deep.n++] = p9_str_of("f");
+    cr_assert_str_eq(openv_outcome(r, deep, &nfds), "x");
+    raw_stop(r);
+}
+
+struct swapper {
+    struct raw *r;
+    atomic_bool stop;
+};
+
+/* What is called "x" changes: a file, a FIFO, a link to outside, a folder. */
+static void *swap_thread(void *arg)
+{
+    static const char *const what[] = {"s-file", "s-fifo", "s-steal", "s-dir"};
+    struct swapper *s = arg;
+    char path[4][160], x[160];
+
+    snprintf(x, sizeof(x), "%s/x", s->r->root);
+    for (int i = 0; i < 4; i++)
+        snprintf(path[i], sizeof(path[i]), "%s/%s", s->r->root, what[i]);
+    raw_put_file(s->r->root, what[0], "hello");
+    cr_assert_eq(mkfifo(path[1], 0644), 0);
+    cr_assert_eq(symlink("../secret", path[2]), 0);
+    cr_assert_eq(mkdir(path[3], 0755), 0);
+    for (u32 i = 0; !atomic_load(&s->stop); i++) {
+        cr_assert_eq(rename(path[i % 4], x), 0);
+        cr_assert_eq(rename(x, path[i % 4]), 0);
+    }
+    return NULL;
+}
+
+/* A name that changes between the look and the open gives a regular file of the export or nothing, and nobody waits. */
+Test(gofer_batch, swapped_names, .timeout = 60)
+{
+    struct raw *r = raw_start(false, true);
+    struct swapper s = {.r = r};
+    static struct p9_rxwalk w;
+    struct p9_rxopen o;
+    pthread_t t;
+    u8 nfds;
+
+    raw_attach(r, P9_VERSION_EXT);
+    cr_assert_eq(pthread_create(&t, NULL, swap_thread, &s), 0);
+    for (int i = 0; i < 6000; i++) {
+        struct stat st;
+        char buf[8];
+        int rc;
+
+        if (i % 3 == 0) {
+            openv_outcome(r, NAMES("x"), &nfds);
+        } else if (i % 3 == 1) {
+            rc = RAW(r, txopen, TXOPEN,
+                     (.fid = 0, .newfid = P9_NOFID, .flags = i & 1 ? LINUX_O_RDWR : LINUX_O_RDONLY,
+                      .names = NAMES("x")),
+                     rxopen, RXOPEN, &o);
+            cr_assert(rc <= 0);
+        } else {
+            rc = RAW(r, txwalk, TXWALK,
+                     (.fid = 0, .newfid = P9_NOFID, .flags = P9_XWALK_FOLLOW | P9_XWALK_OPEN,
+                      .names = NAMES("x")),
+                     rxwalk, RXWALK, &w);
+            cr_assert_eq(rc, 0);
+        }
+        if (r->fd < 0)
+            continue;
+        cr_assert_eq(fstat(r->fd, &st), 0);
+        cr_assert(S_ISREG(st.st_mode));
+        cr_assert_eq(read(r->fd, buf, sizeof(buf)), 5);
+        cr_assert_eq(memcmp(buf, "hello", 5), 0);
+        close(r->fd);
+        r->fd = -1;
+    }
+    atomic_store(&s.stop, true);
+    pthread_join(t, NULL);
+    raw_stop(r);
+}
+
+/* Not even for a moment: somebody may wait at the other end. */
+Test(gofer_batch, fifos_are_not_touched)
+{
+    struct raw *r = raw_start(false, true);
+    struct p9_rxopen o;
+    char path[160];
+    u8 nfds;
+    int in = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+    snprintf(path, sizeof(path), "%s/fifo", r->root);
+    cr_assert_geq(in, 0);
+    cr_assert_geq(inotify_add_watch(in, path, IN_OPEN), 0);
+    raw_attach(r, P9_VERSION_EXT);
+    cr_assert_str_eq(openv_outcome(r, NAMES("fifo"), &nfds), "x");
+    cr_assert_eq(RAW(r, txopen, TXOPEN,
+                     (.fid = 0, .newfid = P9_NOFID, .flags = LINUX_O_RDWR, .names = NAMES("fifo")),
+                     rxopen, RXOPEN, &o),
+                 -ENXIO);
+    cr_assert_eq(RAW(r, txopen, TXOPEN, (.fid = 0, .newfid = P9_NOFID, .names = NAMES("steal")),
+                     rxopen, RXOPEN, &o),
+                 -ELOOP);
+    cr_assert_eq(RAW(r, txopen, TXOPEN, (.fid = 0, .newfid = P9_NOFID, .names = NAMES("a")), rxopen,
+                     RXOPEN, &o),
+                 -EISDIR);
+    cr_assert_lt(r->fd, 0);
+    cr_assert_lt(read(in, path, sizeof(path)), 0, "the FIFO was opened");
+    close(in);
     raw_stop(r);
 }
 
