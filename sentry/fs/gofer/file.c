@@ -3,6 +3,7 @@
 #include "sentry/fs/gofer/gofer_fs.h"
 
 #include "abi/linux/fcntl.h"
+#include "abi/linux/uio.h"
 #include "cvisor/host.h"
 #include "sentry/mm/uaccess.h"
 
@@ -31,13 +32,19 @@ void gofer_file_settle(struct gofer_file *gf)
 struct transfer {
     int fd;
     u64 pos;
+    bool end; /* the host had less than was asked for */
 };
 
 static ssize_t read_segs(void *arg, struct linux_iovec *segs, int n)
 {
     struct transfer *t = arg;
+    ssize_t got = host_preadv(t->fd, segs, n, (s64)t->pos, 0);
+    size_t asked = 0;
 
-    return host_preadv(t->fd, segs, n, (s64)t->pos, 0);
+    for (int i = 0; i < n; i++)
+        asked += segs[i].iov_len;
+    t->end = got >= 0 && (size_t)got < asked;
+    return got;
 }
 
 static ssize_t write_segs(void *arg, struct linux_iovec *segs, int n)
@@ -52,7 +59,7 @@ static ssize_t transfer(struct transfer *t, struct iov_iter *it, bool read)
 {
     ssize_t done = 0, n;
 
-    while (it->count > 0) {
+    while (it->count > 0 && !t->end) {
         size_t want = it->count;
 
         n = iov_iter_host(it, want, read, read ? read_segs : write_segs, t);
@@ -64,6 +71,17 @@ static ssize_t transfer(struct transfer *t, struct iov_iter *it, bool read)
     return done;
 }
 
+/*
+ * A read that was cut short at the end of the file has told what the next one there will find. Once only: who
+ * reads there again waits for somebody on the host to write more.
+ */
+static bool at_end(struct gofer_file *gf, u64 pos)
+{
+    return pos > 0 && atomic_load_explicit(&gf->end, memory_order_relaxed) == pos &&
+           atomic_load_explicit(&gf->gi.inode.size, memory_order_relaxed) == pos &&
+           atomic_exchange_explicit(&gf->end, 0, memory_order_relaxed) == pos;
+}
+
 static ssize_t file_read_op(struct file *f, struct iov_iter *to, u64 *pos, int rwf)
 {
     struct gofer_file *gf = gofer_file_of(f->inode);
@@ -72,10 +90,15 @@ static ssize_t file_read_op(struct file *f, struct iov_iter *to, u64 *pos, int r
 
     if (*pos > INT64_MAX)
         return -EINVAL;
+    if (at_end(gf, *pos))
+        return 0;
     n = transfer(&t, to, true);
     *pos = t.pos;
-    if (n > 0)
+    if (n > 0) {
         file_accessed(f);
+        if (t.end)
+            atomic_store_explicit(&gf->end, t.pos, memory_order_relaxed);
+    }
     return n;
 }
 

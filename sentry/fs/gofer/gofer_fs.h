@@ -124,6 +124,7 @@ struct gofer_file {
     bool rw_reads;              /* rw can also be read; set with rw.b.fd */
     u32 opens;                  /* open descriptions; fd_lock */
     struct list_head idle_node; /* fd_lock: opens is 0 and a descriptor is open */
+    atomic_ullong end;          /* where a read was cut short last; 0 = nowhere */
     _Atomic s64 map_pages;      /* range references held on ro and rw */
     atomic_bool mmap_written;   /* a shared mapping was written: mtime is due */
     struct mutex map_lock;      /* rank FILE_DATA */
