@@ -138,8 +138,8 @@ struct p9_fids {
  *   is a sequence of directories (p9_listdir), at most count bytes; it ends before the first
  *   that does not fit. What can't be read is left out. With PART one directory is answered as far as it
  *   fits, from offset (next of the part before) on.
- * xopenv: opens children, regular files in the directory at names below fid, for reading. Among them are
- *   steps: "/" and a name goes down into that directory, the empty name up again. The answer has a
+ * Among children, here and in xopenv, are steps: "/" and a name goes down into that directory, the empty name up again.
+ * xopenv: opens children, regular files in the directory at names below fid, for reading. The answer has a
  *   p9_opened for each file; as many descriptors as nfds says come with it, in order.
  */
 #define P9_MESSAGES(M)                                                                             \

@@ -19,6 +19,78 @@
 #define TREE_DEPTH_MAX 24u
 #define TREE_DIRS_MAX 1024u
 
+/* --- steps between folders --- */
+
+#define STEPS_DEPTH_MAX 16u
+
+/* Where the children of a request are: folders that it went down into. */
+struct stepper {
+    int fds[STEPS_DEPTH_MAX + 1]; /* fds[0] is not ours */
+    u32 depth, lost;              /* lost: levels below fds[depth] that could not be entered */
+};
+
+static void stepper_up(struct stepper *s)
+{
+    if (s->lost > 0)
+        s->lost--;
+    else
+        host_close(s->fds[s->depth--]);
+}
+
+/* One component, never through a symbolic link. */
+static void stepper_down(struct stepper *s, const struct p9_str *name)
+{
+    char buf[P9_NAME_MAX + 1];
+    int fd = -1;
+
+    if (s->lost == 0 && s->depth < STEPS_DEPTH_MAX && gofer_name(name, buf) == 0)
+        fd = gofer_open_dir(s->fds[s->depth], buf, LINUX_O_PATH);
+    if (fd < 0)
+        s->lost++;
+    else
+        s->fds[++s->depth] = fd;
+}
+
+/* Was that a step? steps_check agreed. */
+static bool stepper_step(struct stepper *s, const struct p9_str *child)
+{
+    struct p9_str name;
+
+    if (p9_step_is_up(child)) {
+        stepper_up(s);
+        return true;
+    }
+    if (!p9_step_is_down(child))
+        return false;
+    name = (struct p9_str){.s = child->s + 1, .len = (u16)(child->len - 1)};
+    stepper_down(s, &name);
+    return true;
+}
+
+static void stepper_end(struct stepper *s)
+{
+    while (s->depth > 0 || s->lost > 0)
+        stepper_up(s);
+}
+
+/* Number of children that are no steps, or -EINVAL when it goes up from where it began. */
+static int steps_check(const struct p9_names *children)
+{
+    int n = 0, depth = 0;
+
+    for (u16 i = 0; i < children->n; i++) {
+        if (p9_step_is_up(&children->v[i])) {
+            if (depth-- == 0)
+                return -EINVAL;
+        } else if (p9_step_is_down(&children->v[i])) {
+            depth++;
+        } else {
+            n++;
+        }
+    }
+    return n;
+}
+
 /* --- listings --- */
 
 struct lister {
@@ -166,6 +238,17 @@ static void list_child(struct lister *l, int dirfd, const struct p9_str *name, u
     host_close(fd);
 }
 
+static void list_children(struct lister *l, int fd, const struct p9_names *children)
+{
+    struct stepper s = {.fds = {fd}};
+
+    for (u16 i = 0; i < children->n && !l->full && l->ndirs < TREE_DIRS_MAX; i++) {
+        if (!stepper_step(&s, &children->v[i]) && s.lost == 0)
+            list_child(l, s.fds[s.depth], &children->v[i], 1);
+    }
+    stepper_end(&s);
+}
+
 int gofer_op_xlist(struct gofer_req *r)
 {
     struct lister *l;
@@ -178,6 +261,8 @@ int gofer_op_xlist(struct gofer_req *r)
     if (m.flags & ~(P9_XLIST_ATTRS | P9_XLIST_TREE | P9_XLIST_PART))
         return -EINVAL;
     if ((m.flags & P9_XLIST_PART) && ((m.flags & P9_XLIST_TREE) || m.children.n > 0))
+        return -EINVAL;
+    if (steps_check(&m.children) < 0)
         return -EINVAL;
     if (f->node->type != LINUX_S_IFDIR)
         return -ENOTDIR;
@@ -214,8 +299,7 @@ int gofer_op_xlist(struct gofer_req *r)
         l->limit = head + 4 + count;
         if (m.children.n == 0)
             list_tree(l, fd, 0);
-        for (u16 i = 0; i < m.children.n && !l->full && l->ndirs < TREE_DIRS_MAX; i++)
-            list_child(l, fd, &m.children.v[i], 1);
+        list_children(l, fd, &m.children);
         host_close(fd);
         len = (u32)(r->out.len - head - 4);
         memcpy(r->out.buf + head, &len, sizeof(len));
@@ -227,46 +311,16 @@ int gofer_op_xlist(struct gofer_req *r)
 
 /* --- files --- */
 
-#define OPENV_DEPTH_MAX 16u
-
-/* Where the files of a request are: folders that it went down into. */
-struct opener {
-    int fds[OPENV_DEPTH_MAX + 1]; /* fds[0] is not ours */
-    u32 depth, lost;              /* lost: levels below fds[depth] that could not be entered */
-};
-
-static void opener_up(struct opener *o)
-{
-    if (o->lost > 0)
-        o->lost--;
-    else
-        host_close(o->fds[o->depth--]);
-}
-
-/* One component, never through a symbolic link. */
-static void opener_down(struct opener *o, const struct p9_str *name)
-{
-    char buf[P9_NAME_MAX + 1];
-    int fd = -1;
-
-    if (o->lost == 0 && o->depth < OPENV_DEPTH_MAX && gofer_name(name, buf) == 0)
-        fd = gofer_open_dir(o->fds[o->depth], buf, LINUX_O_PATH);
-    if (fd < 0)
-        o->lost++;
-    else
-        o->fds[++o->depth] = fd;
-}
-
 /* The descriptor of one file, and its identity. */
-static int open_child(struct opener *o, const struct p9_str *name, struct p9_opened *opened)
+static int open_child(struct stepper *s, const struct p9_str *name, struct p9_opened *opened)
 {
     char buf[P9_NAME_MAX + 1];
     struct linux_stat st;
-    int fd, rc = o->lost ? -ENOENT : gofer_name(name, buf);
+    int fd, rc = s->lost ? -ENOENT : gofer_name(name, buf);
 
     if (rc < 0)
         return rc;
-    fd = gofer_open_regular(o->fds[o->depth], buf, LINUX_O_RDONLY, NULL, &st);
+    fd = gofer_open_regular(s->fds[s->depth], buf, LINUX_O_RDONLY, NULL, &st);
     if (fd >= 0) {
         opened->dev = st.st_dev;
         opened->ino = st.st_ino;
@@ -274,54 +328,9 @@ static int open_child(struct opener *o, const struct p9_str *name, struct p9_ope
     return fd;
 }
 
-static int openv_check(const struct p9_names *children)
-{
-    u32 files = 0, depth = 0;
-
-    for (u16 i = 0; i < children->n; i++) {
-        if (p9_step_is_up(&children->v[i])) {
-            if (depth-- == 0)
-                return -EINVAL;
-        } else if (p9_step_is_down(&children->v[i])) {
-            depth++;
-        } else {
-            files++;
-        }
-    }
-    return files == 0 || files > P9_OPENV_MAX ? -EINVAL : 0;
-}
-
-static void openv_run(struct gofer_req *r, struct opener *o, const struct p9_names *children)
-{
-    for (u16 i = 0; i < children->n; i++) {
-        const struct p9_str *child = &children->v[i];
-        struct p9_opened opened = {0};
-        int fd;
-
-        if (p9_step_is_up(child)) {
-            opener_up(o);
-            continue;
-        }
-        if (p9_step_is_down(child)) {
-            struct p9_str name = {.s = child->s + 1, .len = (u16)(child->len - 1)};
-
-            opener_down(o, &name);
-            continue;
-        }
-        fd = open_child(o, child, &opened);
-        if (fd < 0)
-            opened = (struct p9_opened){.err = (u32)-fd};
-        else
-            r->more_fds[r->nmore++] = fd;
-        p9_put_opened(&r->out, &opened);
-    }
-    while (o->depth > 0 || o->lost > 0)
-        opener_up(o);
-}
-
 int gofer_op_xopenv(struct gofer_req *r)
 {
-    struct opener o = {0};
+    struct stepper s = {0};
     size_t head;
     u32 len;
     int rc;
@@ -330,20 +339,33 @@ int gofer_op_xopenv(struct gofer_req *r)
     GOFER_FID(r, f, m.fid);
     if (!r->conn->ex.donate_fds)
         return -EOPNOTSUPP;
-    rc = openv_check(&m.children);
-    if (rc < 0)
-        return rc;
+    rc = steps_check(&m.children);
+    if (rc <= 0 || rc > (int)P9_OPENV_MAX)
+        return -EINVAL;
     rc = gofer_walk_dirs(f->node, m.names.v, m.names.n, LINUX_O_PATH);
     if (rc < 0)
         return rc;
-    o.fds[0] = rc;
+    s.fds[0] = rc;
     p9_begin(&r->out, P9_RXOPENV, r->tag);
     p9_put_u8(&r->out, 0);
     head = r->out.len;
     p9_put_u32(&r->out, 0);
-    openv_run(r, &o, &m.children);
-    if (o.fds[0] != f->node->fd)
-        host_close(o.fds[0]);
+    for (u16 i = 0; i < m.children.n; i++) {
+        struct p9_opened opened = {0};
+        int fd;
+
+        if (stepper_step(&s, &m.children.v[i]))
+            continue;
+        fd = open_child(&s, &m.children.v[i], &opened);
+        if (fd < 0)
+            opened = (struct p9_opened){.err = (u32)-fd};
+        else
+            r->more_fds[r->nmore++] = fd;
+        p9_put_opened(&r->out, &opened);
+    }
+    stepper_end(&s);
+    if (s.fds[0] != f->node->fd)
+        host_close(s.fds[0]);
     r->out.buf[head - 1] = (u8)r->nmore;
     len = (u32)(r->out.len - head - 4);
     memcpy(r->out.buf + head, &len, sizeof(len));

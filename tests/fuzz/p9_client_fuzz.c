@@ -60,15 +60,17 @@ static int listed(void *arg, const struct p9_listdir *d, const u8 *entries, size
 
 static void open_several(struct p9_client *c, const struct p9_names *none)
 {
-    struct p9_names children = {.n = 0};
+    struct p9c_steps children = {.down = 0};
+    struct p9c_slot *s;
     struct p9_opened opened[P9_OPENV_MAX];
     int fds[P9_OPENV_MAX];
 
     for (int i = 0; i < 3; i++)
-        p9c_names_add(&children, "abc", 3);
-    if (p9c_openv(c, 0, none, &children, opened, fds) < 0)
+        p9c_names_add(&children.v, "abc", 3);
+    s = p9c_openv_begin(c, true, 0, none, &children);
+    if (!s || p9c_openv_end(c, s, children.v.n, opened, fds) < 0)
         return;
-    for (u16 i = 0; i < children.n; i++) {
+    for (u16 i = 0; i < children.v.n; i++) {
         if (fds[i] >= 0)
             close(fds[i]);
     }
@@ -79,6 +81,8 @@ static void one_call(struct p9_client *c, unsigned int which)
     struct p9_attr attrs[P9_WALK_MAX + 1];
     struct p9c_walk w = {.newfid = P9_NOFID, .self = true, .attrs = attrs};
     struct p9c_opened op = {.hostfd = -1};
+    struct p9c_steps steps = {.down = 0};
+    struct p9c_slot *slot;
     struct linux_statfs sf;
     char *target, buf[64];
     u64 next;
@@ -112,8 +116,10 @@ static void one_call(struct p9_client *c, unsigned int which)
         p9c_make(c, 0, "n", 0100644, 0, 0, "", &attrs[0]);
         break;
     case 7:
-        p9c_list(c, 0, which & 1 ? P9_XLIST_PART : P9_XLIST_TREE, 1000, 0, &w.names, &w.names,
-                 listed, NULL);
+        slot = p9c_list_begin(c, true, 0, which & 1 ? P9_XLIST_PART : P9_XLIST_TREE, 1000, 0,
+                              &w.names, &steps);
+        if (slot)
+            p9c_list_end(c, slot, which & 1, listed, NULL);
         break;
     case 8:
         open_several(c, &w.names);

@@ -18,8 +18,8 @@
 #define TREE_BYTES_MIN (8u << 10) /* of one for the first step of a walk */
 #define SMALL_BYTES (8u << 10)    /* of a directory that lookups make us read */
 #define STREAK_MAX 5u
-#define OPEN_NEAR 64u /* entries that are searched for the next file */
-#define OPEN_SKIP 2u  /* files that a reader in order may leave out */
+#define STREAK_SURE 4u /* enough to ask ahead of need */
+#define SENT_DIRS 32u  /* directories of such a request, and what is below them */
 
 /* --- listings that wait --- */
 
@@ -74,7 +74,7 @@ static void keep(struct gofer_fs *gfs, struct gofer_listing *l)
     }
 }
 
-struct gofer_listing *gofer_ahead_take(struct gofer_inode *dir)
+static struct gofer_listing *take(struct gofer_inode *dir)
 {
     struct gofer_fs *gfs = gofer_inode_fs(dir);
     struct gofer_listing *l;
@@ -87,6 +87,26 @@ struct gofer_listing *gofer_ahead_take(struct gofer_inode *dir)
     if (l && l->gen != atomic_load(&gfs->gen)) {
         gofer_listing_put(l);
         return NULL;
+    }
+    return l;
+}
+
+struct gofer_listing *gofer_ahead_known(struct gofer_fs *gfs, u64 dev, u64 ino)
+{
+    struct gofer_listing *l;
+    struct gofer_inode *gi;
+
+    mutex_lock(&gfs->listing_lock);
+    l = find_locked(gfs, dev, ino);
+    if (l && l->gen != atomic_load(&gfs->gen))
+        l = NULL;
+    if (l)
+        ref_get(&l->refs);
+    mutex_unlock(&gfs->listing_lock);
+    gi = l ? NULL : gofer_inode_find_dir(gfs, dev, ino);
+    if (gi) {
+        l = gofer_listing_cached(gi);
+        inode_put(&gi->inode);
     }
     return l;
 }
@@ -107,13 +127,14 @@ static bool waits(struct gofer_fs *gfs, u64 dev, u64 ino)
 
 struct request {
     struct gofer_fs *gfs;
-    struct gofer_inode *dir;
+    struct gofer_inode *dir;     /* NULL: none in particular */
     struct gofer_listing *found; /* dir's */
     struct gofer_listing *above; /* the parent's; NULL: dir alone */
     u64 gen;
     u64 next; /* of a directory in parts */
     u32 fid, flags, bytes, ndirs;
-    struct p9_names names, children;
+    struct p9_names names;
+    struct p9c_steps children;
 };
 
 KCACHE(request);
@@ -127,7 +148,7 @@ static int take_whole(struct request *q, const struct p9_listdir *d, const u8 *e
         gofer_listing_put(l);
         return rc;
     }
-    if (!q->found && d->dev == q->dir->host_dev && d->ino == q->dir->host_ino)
+    if (q->dir && !q->found && d->dev == q->dir->host_dev && d->ino == q->dir->host_ino)
         q->found = l;
     else
         keep(q->gfs, l);
@@ -155,8 +176,7 @@ static int take_answer(void *arg, const struct p9_listdir *d, const u8 *entries,
     return take_whole(q, d, entries, len);
 }
 
-/* The parent of gi, referenced, or NULL. */
-static struct gofer_inode *parent_get(struct gofer_inode *gi)
+struct gofer_inode *gofer_parent_get(struct gofer_inode *gi)
 {
     struct gofer_fs *gfs = gofer_inode_fs(gi);
     struct gofer_inode *p;
@@ -167,21 +187,6 @@ static struct gofer_inode *parent_get(struct gofer_inode *gi)
         inode_get(&p->inode);
     rwlock_rdunlock(&gfs->place_lock);
     return p;
-}
-
-/* Entry of a name, searched from the hint on, or -1. Any lock or none. */
-static s64 entry_near(const struct gofer_listing *l, u32 from, u32 near, const char *name)
-{
-    size_t len = strlen(name);
-
-    if (l->n <= near * 2)
-        near = l->n;
-    for (u32 k = 0, i = from < l->n ? from : 0; k < near && k < l->n; k++) {
-        if (gofer_listing_is(l, i, name, len))
-            return i;
-        i = i + 1 < l->n ? i + 1 : 0;
-    }
-    return -1;
 }
 
 static bool is_dir(const struct gofer_listing *l, u32 i)
@@ -198,7 +203,7 @@ static bool is_next(struct request *q)
 {
     struct gofer_listing *above = q->above;
     u32 from = atomic_load(&above->dir_next), end = atomic_load(&above->dir_end);
-    s64 at = entry_near(above, from, above->n, q->dir->name);
+    s64 at = gofer_listing_near(above, from, above->n, q->dir->name);
 
     if (at < 0)
         return false;
@@ -217,14 +222,14 @@ static bool choose_children(struct request *q, u32 max)
     u32 i = atomic_load(&above->dir_next);
     struct gofer_name e;
 
-    p9c_names_add(&q->children, q->dir->name, strlen(q->dir->name));
-    for (; i < above->n && q->children.n < max; i++) {
+    p9c_names_add(&q->children.v, q->dir->name, strlen(q->dir->name));
+    for (; i < above->n && q->children.v.n < max; i++) {
         gofer_listing_name(above, i, &e);
         if (e.type == LINUX_DT_DIR && !waits(q->gfs, e.dev, e.ino))
-            p9c_names_add(&q->children, e.name, e.len);
+            p9c_names_add(&q->children.v, e.name, e.len);
     }
     atomic_store(&above->dir_end, i);
-    return q->children.n > 0;
+    return q->children.v.n > 0;
 }
 
 /* How many directories in a row were listed in the order of a tree walk. */
@@ -235,15 +240,22 @@ static u32 streak_of(struct request *q, struct gofer_inode *parent)
     bool next;
 
     rwlock_rdlock(&gfs->place_lock);
-    next = q->above && q->dir->parent == parent && is_next(q);
+    /* What comes ahead is of no use to who changes things all the time. */
+    next = q->above && q->dir->parent == parent && is_next(q) &&
+           atomic_load_explicit(&gfs->fetch_gen, memory_order_relaxed) == q->gen;
     rwlock_rdunlock(&gfs->place_lock);
     streak = next ? MIN(streak + 1, STREAK_MAX) : 0;
+    if (streak == 0) {
+        atomic_store_explicit(&gfs->walk_dev, q->dir->host_dev, memory_order_relaxed);
+        atomic_store_explicit(&gfs->walk_ino, q->dir->host_ino, memory_order_relaxed);
+    }
     atomic_store_explicit(&gfs->list_streak, streak, memory_order_relaxed);
     return streak;
 }
 
 static int ask(struct request *q, struct gofer_inode *at, u32 max)
 {
+    struct p9c_slot *slot = NULL;
     int rc = gofer_place_begin(at, &q->fid, &q->names);
 
     if (rc < 0)
@@ -252,10 +264,93 @@ static int ask(struct request *q, struct gofer_inode *at, u32 max)
     if (at != q->dir && (q->dir->parent != at || !choose_children(q, max)))
         rc = -EAGAIN;
     if (rc == 0)
-        rc = p9c_list(q->gfs->client, q->fid, q->flags, q->bytes, q->next, &q->names, &q->children,
-                      take_answer, q);
+        slot = p9c_list_begin(q->gfs->client, true, q->fid, q->flags, q->bytes, q->next, &q->names,
+                              &q->children);
+    if (slot)
+        rc = p9c_list_end(q->gfs->client, slot, q->flags & P9_XLIST_PART, take_answer, q);
+    else if (rc == 0)
+        rc = -EIO;
     gofer_place_end(at);
     return rc;
+}
+
+/* --- requests that nobody waits for yet --- */
+
+KCACHE(gofer_plan);
+
+/* Listings came with attributes: who uses them brings the credit back. */
+static void credit_spend(struct gofer_fs *gfs, u32 ndirs)
+{
+    u32 credit = atomic_load_explicit(&gfs->attrs_credit, memory_order_relaxed);
+
+    atomic_store_explicit(&gfs->attrs_credit, credit - MIN(credit, ndirs), memory_order_relaxed);
+}
+
+static u32 attrs_flag(struct gofer_fs *gfs)
+{
+    return atomic_load_explicit(&gfs->attrs_credit, memory_order_relaxed) > 0 ? P9_XLIST_ATTRS : 0;
+}
+
+static struct gofer_sent swap_sent(struct gofer_fs *gfs, struct gofer_sent sent)
+{
+    struct gofer_sent old;
+
+    mutex_lock(&gfs->listing_lock);
+    old = gfs->sent_lists;
+    gfs->sent_lists = sent;
+    mutex_unlock(&gfs->listing_lock);
+    return old;
+}
+
+static void receive_sent(struct gofer_fs *gfs, const struct gofer_sent *sent)
+{
+    struct request q = {.gfs = gfs, .gen = sent->gen, .flags = sent->flags};
+
+    p9c_list_end(gfs->client, sent->slot, false, take_answer, &q);
+    credit_spend(gfs, q.ndirs);
+}
+
+/* What follows dir in a walk of the tree and is not known, while the guest looks at what is. */
+static void send_next(struct gofer_inode *dir, struct gofer_listing *l, u32 flags)
+{
+    struct gofer_fs *gfs = gofer_inode_fs(dir);
+    struct gofer_sent sent = {.flags = flags, .gen = atomic_load(&gfs->gen)};
+    struct gofer_plan *p = kcache_alloc(gofer_plan);
+
+    if (!p)
+        return;
+    rwlock_rdlock(&gfs->place_lock);
+    if (gofer_plan_make_locked(p, dir, l, 0, SENT_DIRS, false, true))
+        sent.slot = p9c_list_begin(gfs->client, false, p->fid, flags, TREE_BYTES, 0, &p->names,
+                                   &p->steps);
+    rwlock_rdunlock(&gfs->place_lock);
+    gofer_plan_done(p);
+    kcache_free(gofer_plan, p);
+    if (!sent.slot)
+        return;
+    sent = swap_sent(gfs, sent);
+    if (sent.slot) /* two threads at a time */
+        receive_sent(gfs, &sent);
+}
+
+struct gofer_listing *gofer_ahead_take(struct gofer_inode *dir)
+{
+    struct gofer_fs *gfs = gofer_inode_fs(dir);
+    struct gofer_listing *l = take(dir);
+    struct gofer_sent sent = {0};
+    u32 attrs;
+
+    if (l)
+        return l;
+    sent = swap_sent(gfs, sent);
+    if (!sent.slot)
+        return NULL;
+    attrs = attrs_flag(gfs); /* were those of the answer before of use? */
+    receive_sent(gfs, &sent);
+    l = take(dir);
+    if (l)
+        send_next(dir, l, P9_XLIST_TREE | attrs);
+    return l;
 }
 
 /* dir, in as many messages as it takes. */
@@ -277,30 +372,21 @@ static int list_parts(struct request *q)
     return rc;
 }
 
-/* Listings came with attributes: who uses them brings the credit back. */
-static void credit_spend(struct gofer_fs *gfs, u32 ndirs)
-{
-    u32 credit = atomic_load_explicit(&gfs->attrs_credit, memory_order_relaxed);
-
-    atomic_store_explicit(&gfs->attrs_credit, credit - MIN(credit, ndirs), memory_order_relaxed);
-}
-
 int gofer_ahead_list(struct gofer_inode *dir, bool must, struct gofer_listing **out)
 {
     struct gofer_fs *gfs = gofer_inode_fs(dir);
     struct gofer_inode *parent;
     struct request *q = kcache_alloc(request);
-    bool attrs = must || atomic_load_explicit(&gfs->attrs_credit, memory_order_relaxed) > 0;
     u32 streak;
     int rc = 0;
 
     if (!q)
         return -EAGAIN;
-    parent = parent_get(dir);
+    parent = gofer_parent_get(dir);
     *q = (struct request){.gfs = gfs,
                           .dir = dir,
                           .gen = atomic_load(&gfs->gen),
-                          .flags = attrs ? P9_XLIST_ATTRS : 0,
+                          .flags = must ? P9_XLIST_ATTRS : attrs_flag(gfs),
                           .bytes = TREE_BYTES};
     if (parent)
         q->above = gofer_listing_cached(parent);
@@ -309,8 +395,10 @@ int gofer_ahead_list(struct gofer_inode *dir, bool must, struct gofer_listing **
         q->flags |= P9_XLIST_TREE;
         q->bytes = MIN(TREE_BYTES, TREE_BYTES_MIN << (2 * (streak - 2)));
         rc = ask(q, parent, MIN(4u << (2 * (streak - 2)), P9_WALK_MAX));
+        if (q->found && streak >= STREAK_SURE)
+            send_next(dir, q->found, P9_XLIST_TREE | attrs_flag(gfs));
     }
-    q->children.n = 0;
+    q->children.v.n = 0;
     q->bytes = TREE_BYTES;
     if (rc != -EOPNOTSUPP)
         rc = 0;
@@ -349,153 +437,10 @@ bool gofer_ahead_list_small(struct gofer_inode *dir)
     return found;
 }
 
-/* --- descriptors --- */
-
-static int take_fd(struct gofer_file *gf)
-{
-    struct gofer_fs *gfs = gofer_inode_fs(&gf->gi);
-    int fd = -1;
-
-    if (!atomic_load_explicit(&gfs->ahead_nfds, memory_order_relaxed))
-        return -1;
-    mutex_lock(&gfs->fd_lock);
-    for (u32 i = 0; i < GOFER_AHEAD_FDS && fd < 0; i++) {
-        struct gofer_ahead_fd *a = &gfs->ahead_fds[i];
-
-        if (a->fd >= 0 && a->ino == gf->gi.host_ino && a->dev == gf->gi.host_dev) {
-            fd = a->fd;
-            a->fd = -1;
-            atomic_fetch_sub(&gfs->ahead_nfds, 1);
-        }
-    }
-    mutex_unlock(&gfs->fd_lock);
-    return fd;
-}
-
-static void keep_fd(struct gofer_fs *gfs, u64 dev, u64 ino, int fd)
-{
-    struct gofer_ahead_fd *a;
-    int old;
-
-    mutex_lock(&gfs->fd_lock);
-    a = &gfs->ahead_fds[gfs->ahead_fd_next++ % GOFER_AHEAD_FDS];
-    old = a->fd;
-    *a = (struct gofer_ahead_fd){.dev = dev, .ino = ino, .fd = fd};
-    if (old < 0)
-        atomic_fetch_add(&gfs->ahead_nfds, 1);
-    mutex_unlock(&gfs->fd_lock);
-    if (old >= 0)
-        host_close(old);
-}
-
-void gofer_ahead_keep_fd(struct gofer_fs *gfs, const struct p9_attr *a, int fd)
-{
-    keep_fd(gfs, a->dev, a->qid.path, fd);
-}
-
-/* The file at entry `at` and regular files that follow it; how many depends on how well it went. */
-static bool choose_files(struct gofer_fs *gfs, struct gofer_listing *l, u32 at,
-                         struct p9_names *children)
-{
-    u32 streak = atomic_load_explicit(&gfs->open_streak, memory_order_relaxed), skipped = 0, max;
-    u32 from = atomic_load(&l->open_next), i;
-    struct gofer_name e;
-
-    for (i = from; i < at && skipped <= OPEN_SKIP; i++) {
-        gofer_listing_name(l, i, &e);
-        skipped += e.type == LINUX_DT_REG;
-    }
-    streak = from <= at && skipped <= OPEN_SKIP ? MIN(streak + 1, STREAK_MAX) : 0;
-    atomic_store_explicit(&gfs->open_streak, streak, memory_order_relaxed);
-    max = streak < 2 ? 1 : MIN(4u << (streak - 2), P9_OPENV_MAX);
-    for (i = at; i < l->n && children->n < max; i++) {
-        gofer_listing_name(l, i, &e);
-        if (e.type == LINUX_DT_REG)
-            p9c_names_add(children, e.name, e.len);
-    }
-    atomic_store(&l->open_next, i);
-    return children->n > 1;
-}
-
-struct batch {
-    struct p9_names names, children;
-    struct p9_opened opened[P9_OPENV_MAX];
-    int fds[P9_OPENV_MAX];
-};
-
-KCACHE(batch);
-
-static int open_batch(struct gofer_file *gf, struct gofer_inode *parent, struct gofer_listing *l,
-                      struct batch *b)
-{
-    struct gofer_fs *gfs = gofer_inode_fs(&gf->gi);
-    u32 fid;
-    s64 at = -1;
-    int rc = gofer_place_begin(parent, &fid, &b->names);
-
-    if (rc < 0)
-        return -EAGAIN;
-    b->children.n = 0;
-    if (gf->gi.parent == parent)
-        at = entry_near(l, atomic_load(&l->open_next), OPEN_NEAR, gf->gi.name);
-    if (at >= 0 && choose_files(gfs, l, (u32)at, &b->children))
-        rc = p9c_openv(gfs->client, fid, &b->names, &b->children, b->opened, b->fds);
-    else
-        rc = -EAGAIN;
-    gofer_place_end(parent);
-    if (rc < 0)
-        return -EAGAIN;
-    for (u16 i = 1; i < b->children.n; i++) {
-        if (b->fds[i] >= 0)
-            keep_fd(gfs, b->opened[i].dev, b->opened[i].ino, b->fds[i]);
-    }
-    if (b->fds[0] < 0)
-        return -EAGAIN;
-    if (b->opened[0].dev != gf->gi.host_dev || b->opened[0].ino != gf->gi.host_ino) {
-        host_close(b->fds[0]);
-        return -EAGAIN;
-    }
-    return gofer_fd_check(gfs, b->fds[0]);
-}
-
-int gofer_ahead_open(struct gofer_file *gf)
-{
-    struct gofer_fs *gfs = gofer_inode_fs(&gf->gi);
-    struct gofer_listing *l = NULL;
-    struct gofer_inode *parent;
-    struct batch *b;
-    int fd = take_fd(gf), rc = -EAGAIN;
-
-    if (fd >= 0)
-        return gofer_fd_check(gfs, fd);
-    parent = parent_get(&gf->gi);
-    if (parent)
-        l = gofer_listing_cached(parent);
-    b = l ? kcache_alloc(batch) : NULL;
-    if (b)
-        rc = open_batch(gf, parent, l, b);
-    kcache_free(batch, b);
-    gofer_listing_put(l);
-    if (parent)
-        inode_put(&parent->inode);
-    return rc;
-}
-
-void gofer_ahead_clear(struct gofer_fs *gfs)
+void gofer_ahead_clear_lists(struct gofer_fs *gfs)
 {
     struct gofer_listing *l;
-    int fds[GOFER_AHEAD_FDS], n = 0;
 
-    mutex_lock(&gfs->fd_lock);
-    for (u32 i = 0; i < GOFER_AHEAD_FDS && atomic_load(&gfs->ahead_nfds); i++) {
-        if (gfs->ahead_fds[i].fd >= 0)
-            fds[n++] = gfs->ahead_fds[i].fd;
-        gfs->ahead_fds[i].fd = -1;
-    }
-    atomic_store(&gfs->ahead_nfds, 0);
-    mutex_unlock(&gfs->fd_lock);
-    while (n > 0)
-        host_close(fds[--n]);
     for (;;) {
         l = NULL;
         mutex_lock(&gfs->listing_lock);

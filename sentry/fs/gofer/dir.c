@@ -197,7 +197,8 @@ static int remove_name(struct inode *dir, struct dentry *d, u32 flags)
 
     if (rc == 0)
         rc = keep_reachable(inode);
-    gofer_ahead_clear(gofer_fs_of(dir->fs));
+    gofer_ahead_clear_files(gofer_fs_of(dir->fs));
+    gofer_ahead_clear_lists(gofer_fs_of(dir->fs));
     if (rc == 0)
         rc = p9c_unlinkat(client_of(dir), fid, d->name, flags);
     if (rc < 0)
@@ -249,7 +250,8 @@ static int dir_rename(struct inode *olddir, struct dentry *oldd, struct inode *n
         rc = keep_reachable(victim);
     if (rc < 0)
         return rc;
-    gofer_ahead_clear(gfs);
+    gofer_ahead_clear_files(gfs);
+    gofer_ahead_clear_lists(gfs);
     /* Nobody may name a file by its place while it moves. */
     rwlock_wrlock(&gfs->place_lock);
     rc = p9c_rename(gfs->client, oldfid, oldd->name, newfid, newd->name, flags);

@@ -72,7 +72,8 @@ static void fs_destroy(struct filesystem *fs)
 {
     struct gofer_fs *gfs = gofer_fs_of(fs);
 
-    gofer_ahead_clear(gfs);
+    gofer_ahead_clear_files(gfs);
+    gofer_ahead_clear_lists(gfs);
     p9c_close(gfs->client);
     rwlock_destroy(&gfs->place_lock);
     kcache_free(gofer_fs, gfs);
@@ -114,6 +115,7 @@ static void gofer_fs_init(struct gofer_fs *gfs, struct p9_client *client)
     for (u32 i = 0; i < GOFER_AHEAD_FDS; i++)
         gfs->ahead_fds[i].fd = -1;
     atomic_init(&gfs->attrs_credit, GOFER_ATTRS_CREDIT);
+    atomic_init(&gfs->open_epoch, 1);
 }
 
 static int make_root(struct gofer_fs *gfs, struct dentry **root)

@@ -55,9 +55,18 @@ struct gofer_listing {
     u32 misses; /* names without attributes that were asked for; dir_lock */
     u32 *index; /* hash table of entry numbers + 1; NULL = not made yet; dir_lock */
     u32 index_mask;
-    atomic_uint dir_next;  /* the entry after the last directory that was listed by request */
-    atomic_uint dir_end;   /* the entry after the last one that was asked for with it */
-    atomic_uint open_next; /* the entry after the last file that was opened by request */
+    atomic_uint dir_next; /* the entry after the last directory that was listed by request */
+    atomic_uint dir_end;  /* the entry after the last one that was asked for with it */
+    /* The entry after the last one whose file was opened by request, while open_epoch is the filesystem's. */
+    atomic_uint open_next, open_epoch;
+};
+
+/* Requests that were sent ahead, and whose answers nobody has waited for yet. */
+struct gofer_sent {
+    struct p9c_slot *slot; /* NULL = none */
+    u32 n;                 /* files */
+    u32 flags;             /* of listings */
+    u64 gen;               /* of listings: fs.gen before it was sent */
 };
 
 /* A descriptor that came with others. */
@@ -90,11 +99,18 @@ struct gofer_fs {
     struct gofer_ahead_fd ahead_fds[GOFER_AHEAD_FDS]; /* a ring; fd_lock */
     u32 ahead_fd_next;                                /* fd_lock */
     atomic_uint ahead_nfds;                           /* changed under fd_lock */
+    struct gofer_sent sent_files;                     /* fd_lock */
+    struct gofer_sent sent_lists;                     /* listing_lock */
     /* Guesses, all of them; a wrong one costs time. */
     atomic_uint attrs_credit; /* listings come with attributes while it lasts */
     atomic_uint list_streak;  /* directories listed after their parents, in a row */
     atomic_uint open_streak;  /* files opened in the order of their listing, in a row */
-    atomic_ullong fetch_gen;  /* gen at the last listing */
+    atomic_uint open_epoch;   /* counts times that this order was left; never 0 */
+    atomic_uint open_waste;   /* descriptors that came for nothing, of late */
+    atomic_bool
+        open_around; /* they are opened in the order of the tree, over several directories */
+    atomic_ullong fetch_gen;          /* gen at the last listing */
+    atomic_ullong walk_dev, walk_ino; /* where a walk began: what is above is not part of it */
 };
 
 struct gofer_inode {
@@ -158,6 +174,8 @@ static inline struct gofer_file *gofer_file_of(struct inode *inode)
  */
 struct gofer_inode *gofer_inode_get(struct gofer_fs *gfs, const struct p9_attr *a,
                                     struct gofer_inode *parent, const char *name, size_t len);
+/* A known directory, referenced, or NULL. */
+struct gofer_inode *gofer_inode_find_dir(struct gofer_fs *gfs, u64 dev, u64 ino);
 /* It has no name any more: it is not found by identity, its number may be used again. */
 void gofer_inode_forget(struct gofer_inode *gi);
 void gofer_inode_destroy(struct inode *inode);
@@ -215,7 +233,33 @@ size_t gofer_listing_bytes(const struct gofer_listing *l);
 /* The content of dir changed; dir_lock is held. */
 void gofer_listing_drop(struct gofer_inode *dir);
 
-/* --- ahead.c: what is going to be asked for --- */
+/* The same of one that is a base for several steps: false when there is no way to name it now. */
+bool gofer_place_chain_locked(struct gofer_inode *gi, u32 *fid, struct p9_names *names);
+
+/* --- ahead_plan.c: what comes next --- */
+struct gofer_plan {
+    u32 fid;
+    struct p9_names names; /* these two: where the steps begin */
+    struct p9c_steps steps;
+    u32 n; /* files or directories among them */
+    struct gofer_listing *held[P9_WALK_MAX + 32];
+    u32 nheld;
+};
+/*
+ * At most max files, or directories without a known listing, that follow entry from - 1 of dir's listing l; around:
+ * also in the directories below and above. False: there are none. What it has is used before place_lock,
+ * held for reading, is given up. gofer_plan_done in any case.
+ */
+bool gofer_plan_make_locked(struct gofer_plan *p, struct gofer_inode *dir, struct gofer_listing *l,
+                            u32 from, u32 max, bool files, bool around);
+void gofer_plan_done(struct gofer_plan *p);
+/* Where l's files go on to be opened. */
+u32 gofer_listing_opened(struct gofer_fs *gfs, struct gofer_listing *l);
+void gofer_listing_set_opened(struct gofer_fs *gfs, struct gofer_listing *l, u32 next);
+/* Entry of a name, searched from the hint on, or -1. Any lock or none. */
+s64 gofer_listing_near(const struct gofer_listing *l, u32 from, u32 near, const char *name);
+
+/* --- ahead.c: listings that are going to be asked for --- */
 /* The listing of dir, with those of its neighbours when a tree is being walked. must: with attributes.
  * -EAGAIN: not this way. dir_lock is held. */
 int gofer_ahead_list(struct gofer_inode *dir, bool must, struct gofer_listing **out);
@@ -223,12 +267,20 @@ int gofer_ahead_list(struct gofer_inode *dir, bool must, struct gofer_listing **
 struct gofer_listing *gofer_ahead_take(struct gofer_inode *dir);
 /* Caches dir's listing if it is small. dir_lock is held. */
 bool gofer_ahead_list_small(struct gofer_inode *dir);
+/* The listing of a directory, whether somebody has asked for it or not, referenced, or NULL. */
+struct gofer_listing *gofer_ahead_known(struct gofer_fs *gfs, u64 dev, u64 ino);
+/* The parent of gi, referenced, or NULL. */
+struct gofer_inode *gofer_parent_get(struct gofer_inode *gi);
+/* Forgets them. */
+void gofer_ahead_clear_lists(struct gofer_fs *gfs);
+
+/* --- ahead_files.c: descriptors that are going to be asked for --- */
 /* Takes fd over, which reads the file with these attributes. */
 void gofer_ahead_keep_fd(struct gofer_fs *gfs, const struct p9_attr *a, int fd);
 /* A descriptor for reading. -EAGAIN: not this way. */
 int gofer_ahead_open(struct gofer_file *gf);
-/* Closes descriptors and forgets listings. */
-void gofer_ahead_clear(struct gofer_fs *gfs);
+/* Closes them. */
+void gofer_ahead_clear_files(struct gofer_fs *gfs);
 
 /* --- dir.c, lookup.c, readdir.c --- */
 extern const struct inode_ops g_gofer_dir_ops;

@@ -115,6 +115,17 @@ static struct gofer_inode *find_locked(struct gofer_fs *gfs, const struct p9_att
     return NULL;
 }
 
+struct gofer_inode *gofer_inode_find_dir(struct gofer_fs *gfs, u64 dev, u64 ino)
+{
+    struct p9_attr a = {.qid.path = ino, .dev = dev, .mode = LINUX_S_IFDIR};
+    struct gofer_inode *gi;
+
+    mutex_lock(&gfs->table_lock);
+    gi = find_locked(gfs, &a);
+    mutex_unlock(&gfs->table_lock);
+    return gi;
+}
+
 /* A known file that lost the name it was reached by has a new one. */
 static int place_renew(struct gofer_inode *gi, struct gofer_inode *parent, const char *name,
                        size_t len)

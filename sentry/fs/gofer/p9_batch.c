@@ -19,33 +19,73 @@ static bool listent_sane(const struct p9_listent *e)
            (e->target.len == 0 || !memchr(e->target.s, '\0', e->target.len));
 }
 
-int p9c_list(struct p9_client *c, u32 fid, u32 flags, u32 count, u64 offset,
-             const struct p9_names *names, const struct p9_names *children,
-             int (*fn)(void *arg, const struct p9_listdir *d, const u8 *entries, size_t len),
-             void *arg)
+static void put_steps(struct p9_writer *out, const struct p9c_steps *steps)
 {
-    struct p9c_slot *s = p9c_slot_get(c, p9c_names_size(names) + p9c_names_size(children));
-    struct p9_listdir d;
-    struct p9_listent e;
-    struct p9_rxlist r;
-    struct p9_reader in;
-    size_t start;
-    int rc;
+    p9_put_u16(out, steps->v.n);
+    for (u16 i = 0; i < steps->v.n; i++) {
+        const struct p9_str *name = &steps->v.v[i];
+        bool down = steps->down >> i & 1;
+        u8 *p;
+
+        p9_put_u16(out, (u16)(name->len + down));
+        if (down)
+            p9_put_u8(out, '/');
+        p = p9_reserve(out, name->len);
+        if (p)
+            memcpy(p, name->s, name->len);
+    }
+}
+
+static void put_names(struct p9_writer *out, const struct p9_names *names)
+{
+    p9_put_u16(out, names->n);
+    for (u16 i = 0; i < names->n; i++)
+        p9_put_str(out, &names->v[i]);
+}
+
+static size_t request_size(const struct p9_names *names, const struct p9c_steps *steps)
+{
+    return p9c_names_size(names) + p9c_names_size(&steps->v) + P9_WALK_MAX;
+}
+
+static struct p9c_slot *send_or_put(struct p9_client *c, struct p9c_slot *s)
+{
+    if (p9c_send(c, s) == 0)
+        return s;
+    p9c_slot_put(c, s);
+    return NULL;
+}
+
+struct p9c_slot *p9c_list_begin(struct p9_client *c, bool block, u32 fid, u32 flags, u32 count,
+                                u64 offset, const struct p9_names *names,
+                                const struct p9c_steps *children)
+{
+    size_t size = request_size(names, children);
+    struct p9c_slot *s = block ? p9c_slot_get(c, size) : p9c_slot_try(c, size);
 
     if (!s)
-        return -EIO;
+        return NULL;
     p9_begin(&s->out, P9_TXLIST, s->tag);
     p9_put_u32(&s->out, fid);
     p9_put_u32(&s->out, flags);
     p9_put_u32(&s->out, count);
     p9_put_u64(&s->out, offset);
-    p9_put_u16(&s->out, names->n);
-    for (u16 i = 0; i < names->n; i++)
-        p9_put_str(&s->out, &names->v[i]);
-    p9_put_u16(&s->out, children->n);
-    for (u16 i = 0; i < children->n; i++)
-        p9_put_str(&s->out, &children->v[i]);
-    rc = p9c_call(c, s, P9_RXLIST);
+    put_names(&s->out, names);
+    put_steps(&s->out, children);
+    return send_or_put(c, s);
+}
+
+int p9c_list_end(struct p9_client *c, struct p9c_slot *s, bool part,
+                 int (*fn)(void *arg, const struct p9_listdir *d, const u8 *entries, size_t len),
+                 void *arg)
+{
+    struct p9_listdir d;
+    struct p9_listent e;
+    struct p9_rxlist r;
+    struct p9_reader in;
+    size_t start;
+    int rc = p9c_wait(c, s, P9_RXLIST);
+
     if (rc == 0 && !p9_get_rxlist(&s->in, &r))
         rc = p9c_garbage(c, "malformed rxlist");
     if (rc == 0) {
@@ -53,7 +93,7 @@ int p9c_list(struct p9_client *c, u32 fid, u32 flags, u32 count, u64 offset,
         while (rc == 0 && p9_get_listdir(&in, &d)) {
             start = in.pos;
             /* Parts are what was asked for, and lead somewhere. */
-            if (d.next != 0 && (!(flags & P9_XLIST_PART) || d.count == 0))
+            if (d.next != 0 && (!part || d.count == 0))
                 in.bad = true;
             for (u32 i = 0; i < d.count && !in.bad; i++) {
                 if (!p9_get_listent(&in, &e) || !listent_sane(&e))
@@ -69,31 +109,34 @@ int p9c_list(struct p9_client *c, u32 fid, u32 flags, u32 count, u64 offset,
     return rc;
 }
 
-int p9c_openv(struct p9_client *c, u32 fid, const struct p9_names *names,
-              const struct p9_names *children, struct p9_opened *opened, int *fds)
+struct p9c_slot *p9c_openv_begin(struct p9_client *c, bool block, u32 fid,
+                                 const struct p9_names *names, const struct p9c_steps *children)
 {
-    struct p9c_slot *s = p9c_slot_get(c, p9c_names_size(names) + p9c_names_size(children));
+    size_t size = request_size(names, children);
+    struct p9c_slot *s = block ? p9c_slot_get(c, size) : p9c_slot_try(c, size);
+
+    if (!s)
+        return NULL;
+    p9_begin(&s->out, P9_TXOPENV, s->tag);
+    p9_put_u32(&s->out, fid);
+    put_names(&s->out, names);
+    put_steps(&s->out, children);
+    return send_or_put(c, s);
+}
+
+int p9c_openv_end(struct p9_client *c, struct p9c_slot *s, u32 n, struct p9_opened *opened,
+                  int *fds)
+{
     struct p9_rxopenv r;
     struct p9_reader in;
     u32 next = 0;
-    int rc;
+    int rc = p9c_wait(c, s, P9_RXOPENV);
 
-    if (!s)
-        return -EIO;
-    p9_begin(&s->out, P9_TXOPENV, s->tag);
-    p9_put_u32(&s->out, fid);
-    p9_put_u16(&s->out, names->n);
-    for (u16 i = 0; i < names->n; i++)
-        p9_put_str(&s->out, &names->v[i]);
-    p9_put_u16(&s->out, children->n);
-    for (u16 i = 0; i < children->n; i++)
-        p9_put_str(&s->out, &children->v[i]);
-    rc = p9c_call(c, s, P9_RXOPENV);
     if (rc == 0 && !p9_get_rxopenv(&s->in, &r))
         rc = p9c_garbage(c, "malformed rxopenv");
     if (rc == 0) {
         p9_reader_init(&in, r.data.p, r.data.len);
-        for (u16 i = 0; i < children->n; i++) {
+        for (u32 i = 0; i < n; i++) {
             if (!p9_get_opened(&in, &opened[i]) || opened[i].err >= 512 ||
                 (!opened[i].err && next == s->nmore))
                 in.bad = true;

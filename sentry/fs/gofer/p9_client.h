@@ -125,19 +125,31 @@ int p9c_setxattr(struct p9_client *c, u32 fid, const char *name, const void *val
                  u32 flags, bool remove);
 
 /* --- p9_batch.c --- */
+/* Children of a directory, in it and around: names, and steps between directories. */
+struct p9c_steps {
+    struct p9_names v; /* empty: up again */
+    u64 down;          /* bit i: go down into v[i] */
+};
+_Static_assert(P9_WALK_MAX <= 64, "a bit for each name");
+
 /*
- * Listings of the directory at names below fid, or of children in it (flags: P9_XLIST_*). fn is called for
- * each directory with its d->count entries, which are well-formed (p9_get_listent); its -errno ends
- * the call. -EOPNOTSUPP: the server doesn't know how.
+ * Listings of the directory at names below fid, or of children in it (flags: P9_XLIST_*). begin sends the
+ * request: NULL = it could not be, or, unless block, there was no slot. end waits, gives the slot back, and calls
+ * fn for each directory with its d->count entries, which are well-formed (p9_get_listent); its -errno ends
+ * the call. part: P9_XLIST_PART was asked for. -EOPNOTSUPP: the server doesn't know how.
  */
-int p9c_list(struct p9_client *c, u32 fid, u32 flags, u32 count, u64 offset,
-             const struct p9_names *names, const struct p9_names *children,
-             int (*fn)(void *arg, const struct p9_listdir *d, const u8 *entries, size_t len),
-             void *arg);
-/* Opens children for reading; opened and fds have room for P9_OPENV_MAX. fds[i] is -1 where opened[i].err
- * says why. */
-int p9c_openv(struct p9_client *c, u32 fid, const struct p9_names *names,
-              const struct p9_names *children, struct p9_opened *opened, int *fds);
+struct p9c_slot *p9c_list_begin(struct p9_client *c, bool block, u32 fid, u32 flags, u32 count,
+                                u64 offset, const struct p9_names *names,
+                                const struct p9c_steps *children);
+int p9c_list_end(struct p9_client *c, struct p9c_slot *s, bool part,
+                 int (*fn)(void *arg, const struct p9_listdir *d, const u8 *entries, size_t len),
+                 void *arg);
+/* Opens children for reading, n files, in the same two halves. opened and fds have room for n. fds[i] is -1 where
+ * opened[i].err says why. */
+struct p9c_slot *p9c_openv_begin(struct p9_client *c, bool block, u32 fid,
+                                 const struct p9_names *names, const struct p9c_steps *children);
+int p9c_openv_end(struct p9_client *c, struct p9c_slot *s, u32 n, struct p9_opened *opened,
+                  int *fds);
 /* Attributes are used without further checks: what is impossible ends here. */
 bool p9c_attr_sane(const struct p9_attr *a);
 size_t p9c_names_size(const struct p9_names *n);

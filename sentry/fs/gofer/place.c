@@ -60,6 +60,13 @@ static int chain_locked(struct gofer_inode *gi, u32 *fid, struct p9_names *names
     return 0;
 }
 
+bool gofer_place_chain_locked(struct gofer_inode *gi, u32 *fid, struct p9_names *names)
+{
+    struct gofer_inode *end;
+
+    return chain_locked(gi, fid, names, &end) == 0 && (end == gi || names->n == 0);
+}
+
 static void fid_install(struct gofer_inode *gi, u32 fid)
 {
     u32 none = P9_NOFID;

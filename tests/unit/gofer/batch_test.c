@@ -132,9 +132,20 @@ Test(gofer_batch, xlist_does_not_escape)
     raw_attach(r, P9_VERSION_EXT);
     cr_assert_lt(xlist(r, 0, 10000, NAMES(".."), none, &l), 0);
     cr_assert_lt(xlist(r, 0, 10000, NAMES("etc"), none, &l), 0, "a symbolic link");
-    cr_assert_eq(
-        xlist(r, P9_XLIST_TREE, 10000, none, NAMES("..", "etc", "out", "a/b", "", "f"), &l), 0);
+    cr_assert_eq(xlist(r, P9_XLIST_TREE, 10000, none, NAMES("..", "etc", "out", "a/b", "f"), &l),
+                 0);
     cr_assert_eq(count_list(&l.data, &n, &attrs), 0);
+    /* Steps go down by one component, through no link, and never up from where they began. */
+    cr_assert_eq(xlist(r, 0, 10000, none, NAMES("/a", "b", "", "a"), &l), 0);
+    cr_assert_eq(count_list(&l.data, &n, &attrs), 2);
+    cr_assert_eq(xlist(r, P9_XLIST_TREE, 10000, none,
+                       NAMES("/..", "root", "", "/etc", "ssl", "", "/out", "root", "", "/", "a", "",
+                             "/a/b", "x", "", "/f", "x"),
+                       &l),
+                 0);
+    cr_assert_eq(count_list(&l.data, &n, &attrs), 0);
+    cr_assert_eq(xlist(r, 0, 10000, none, NAMES("", "root"), &l), -EINVAL);
+    cr_assert_eq(xlist(r, 0, 10000, none, NAMES("/a", "", "", "root"), &l), -EINVAL);
     cr_assert_eq(xlist(r, ~0u, 10000, none, none, &l), -EINVAL);
     cr_assert_eq(xlist(r, P9_XLIST_TREE | P9_XLIST_ATTRS, ~0u, none, none, &l), 0);
     cr_assert_eq(count_list(&l.data, &n, &attrs), 3, "root, a, a/b");
@@ -517,6 +528,94 @@ Test(gofer_batch, files_in_order_are_opened_together)
     }
     cr_assert_lt(calls(&b) - n, 8 * FILES / 4, "%llu", (unsigned long long)(calls(&b) - n));
     cr_assert_leq(atomic_load(&gofer_fs_of(b.fs)->ahead_nfds), GOFER_AHEAD_FDS);
+    bt_stop(&b);
+}
+
+/* One answer read ahead, at most, and what waits is bounded. */
+static void check_bounds(struct bt *b)
+{
+    struct gofer_fs *gfs = gofer_fs_of(b->fs);
+
+    cr_assert_leq(atomic_load(&gfs->ahead_nfds), GOFER_AHEAD_FDS);
+    cr_assert_leq(gfs->ahead_bytes, GOFER_AHEAD_BYTES_MAX);
+    cr_assert_leq(gfs->listing_bytes, GOFER_LISTING_BYTES_MAX);
+}
+
+static void read_text(struct bt *b, const char *path)
+{
+    struct iov_iter it;
+    char buf[8];
+    struct file *f = open_at(b, path);
+    u64 pos = 0;
+
+    iov_iter_kernel(&it, buf, sizeof(buf));
+    cr_assert_eq(f->ops->read(f, &it, &pos, 0), 4, "%s", path);
+    cr_assert_eq(memcmp(buf, "text", 4), 0);
+    cr_assert_eq(f->ops->read(f, &it, &pos, 0), 0);
+    file_put(f);
+}
+
+/* As grep -r does: each directory is listed, each file opened, depth first. */
+static void walk_tree(struct bt *b, const struct order *top, u32 dirs)
+{
+    struct order in;
+    char path[32];
+
+    for (u32 i = 0; i < dirs; i++) {
+        snprintf(path, sizeof(path), "t/%s", top->names[i]);
+        list_at(b, path, &in);
+        cr_assert_eq(in.n, FILES);
+        for (u32 k = 0; k < in.n; k++) {
+            snprintf(path, sizeof(path), "t/%s/%s", top->names[i], in.names[k]);
+            read_text(b, path);
+            check_bounds(b);
+        }
+    }
+}
+
+Test(gofer_batch, files_of_many_directories_are_opened_together)
+{
+    struct bt b = bt_start();
+    struct order top;
+    u64 n = calls(&b);
+
+    list_at(&b, "t", &top);
+    walk_tree(&b, &top, DIRS);
+    cr_assert_lt(calls(&b) - n, DIRS * FILES / P9_OPENV_MAX * 3 / 2 + 20, "%llu",
+                 (unsigned long long)(calls(&b) - n));
+    /* Once more, with other things remembered. */
+    n = calls(&b);
+    walk_tree(&b, &top, DIRS);
+    cr_assert_lt(calls(&b) - n, DIRS * FILES / P9_OPENV_MAX * 3 / 2 + 20, "%llu",
+                 (unsigned long long)(calls(&b) - n));
+    bt_stop(&b);
+}
+
+/* What is under way when a name goes does not keep the file. */
+Test(gofer_batch, a_removed_file_is_not_kept_open)
+{
+    struct bt b = bt_start();
+    struct order top, in;
+    struct vfs_path p;
+    struct dentry *d;
+    char path[32];
+
+    list_at(&b, "t", &top);
+    walk_tree(&b, &top, 20);
+    cr_assert(gofer_fs_of(b.fs)->sent_files.slot);
+    cr_assert_gt(atomic_load(&gofer_fs_of(b.fs)->ahead_nfds), 0);
+    snprintf(path, sizeof(path), "t/%s", top.names[20]);
+    list_at(&b, path, &in);
+    cr_assert_eq(vfs_resolve_from(&b.path, path, 0, &p), 0);
+    mutex_lock(&dentry_inode(p.dentry)->dir_lock);
+    cr_assert_eq(dentry_lookup_locked(p.dentry, in.names[3], strlen(in.names[3]), &d), 0);
+    cr_assert_eq(dentry_inode(p.dentry)->ops->unlink(dentry_inode(p.dentry), d), 0);
+    dentry_kill(d);
+    mutex_unlock(&dentry_inode(p.dentry)->dir_lock);
+    dentry_put(d);
+    vfs_path_put(&p);
+    cr_assert_eq(atomic_load(&gofer_fs_of(b.fs)->ahead_nfds), 0);
+    cr_assert(!gofer_fs_of(b.fs)->sent_files.slot);
     bt_stop(&b);
 }
 
