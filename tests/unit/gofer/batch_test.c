@@ -591,6 +591,38 @@ Test(gofer_batch, files_of_many_directories_are_opened_together)
     bt_stop(&b);
 }
 
+/* The end that a short read found is not asked for again, once; what comes after it is found. */
+Test(gofer_batch, end_of_a_file)
+{
+    struct bt b = bt_start();
+    struct file *f = open_at(&b, "t/d00/f00");
+    struct iov_iter it;
+    char path[160], buf[16];
+    u64 pos = 0;
+    FILE *host;
+
+    iov_iter_kernel(&it, buf, sizeof(buf));
+    cr_assert_eq(f->ops->read(f, &it, &pos, 0), 4);
+    cr_assert_eq(it.count, sizeof(buf) - 4);
+    snprintf(path, sizeof(path), "%s/t/d00/f00", b.raw->root);
+    host = fopen(path, "a");
+    cr_assert(host);
+    fputs("more", host);
+    fclose(host);
+    iov_iter_kernel(&it, buf, sizeof(buf));
+    cr_assert_eq(f->ops->read(f, &it, &pos, 0), 0);
+    iov_iter_kernel(&it, buf, sizeof(buf));
+    cr_assert_eq(f->ops->read(f, &it, &pos, 0), 4, "the host's own change");
+    cr_assert_eq(memcmp(buf, "more", 4), 0);
+    /* A buffer that is filled exactly says nothing about the end. */
+    pos = 4;
+    iov_iter_kernel(&it, buf, 4);
+    cr_assert_eq(f->ops->read(f, &it, &pos, 0), 4);
+    cr_assert_eq(f->ops->read(f, &it, &pos, 0), 0);
+    file_put(f);
+    bt_stop(&b);
+}
+
 /* What is under way when a name goes does not keep the file. */
 Test(gofer_batch, a_removed_file_is_not_kept_open)
 {
