@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # All phases of `make check`, or those named on the command line:
-#   format generated layering headers build unit syscalls syscalls-platforms e2e stress asan fuzz
-#   ubsan tsan lockdep
-# All but the last three are part of `make check`.
+#   format generated layering headers build unit syscalls syscalls-platforms e2e stress asan races
+#   fuzz ubsan tsan lockdep
+# All but the last three are part of `make check`; races is the part of tsan that finds most for its time.
 # Phases run side by side, each once those that it needs have passed, and are reported in a fixed
 # order. Each ends with a line "N passed, N failed, N skipped"; the last line here is their sum.
 # Environment: O (build folder), PLATFORMS, MAKE, QUICK=1 (no sanitizer builds, no fuzzing),
@@ -233,26 +233,37 @@ build_variant()
     $make O="$o-$name" all units
 }
 
+# What programs of a build are run behind: the kernel's address space randomisation is wider than
+# TSan's shadow allows.
+wrap_of()
+{
+    case $1 in *-tsan) echo setarch -R ;; esac
+}
+
 # These: BUILD PLATFORM RUNSC-FLAGS. The guest programs come from the main build.
 run_syscalls()
 {
-    RUNSC_FLAGS=$3 SYSCALLS_PROGRAM_TIMEOUT=${TIMEOUT:-300} tests/syscalls/run.sh \
+    # shellcheck disable=SC2046
+    RUNSC_FLAGS=$3 SYSCALLS_PROGRAM_TIMEOUT=${TIMEOUT:-300} $(wrap_of "$1") tests/syscalls/run.sh \
         --bin "$programs" --prefix "$1/runsc $rootless --platform=$2 do"
 }
 
 run_e2e()
 {
+    # shellcheck disable=SC2046
     O=$1 PLATFORM=$2 RUNSC_FLAGS=$3 SYSCALLS_BIN=$programs E2E_NATIVE=$logs/native \
-        tests/e2e/run.sh
+        $(wrap_of "$1") tests/e2e/run.sh
 }
 
 # The seeds of the random system calls differ from phase to phase, not from run to run.
-run_stress()
+run_stress() # ... and names of programs
 {
-    local seed
+    local seed slow
     seed=$(echo "${1##*-} $2 $3" | cksum)
+    slow=$(wrap_of "$1")
     O=$1 PLATFORM=$2 RUNSC_FLAGS=$3 STRESS_BIN=$abs_o/tests/stress \
-        STRESS_SEED=$((${seed%% *} % 100000 * 100)) tests/stress/run.sh --quick
+        STRESS_TIMEOUT=${STRESS_TIMEOUT:-${slow:+400}} STRESS_SEED=$((${seed%% *} % 100000 * 100)) \
+        $slow tests/stress/run.sh --quick "${@:4}"
 }
 
 run_headers()
@@ -291,7 +302,8 @@ add_variant()
     local name=$1
     shift
     phase "build $name" build build_variant "$name" "$@"
-    phase "unit $name" "build $name" tests/tools/unit.sh "$o-$name"
+    # shellcheck disable=SC2046
+    phase "unit $name" "build $name" $(wrap_of "$o-$name") tests/tools/unit.sh "$o-$name"
     for_platforms add_guests syscalls "$o-$name" "build $name" "$name"
     [ "$name" = ubsan ] && return
     for_platforms add_guests e2e "$o-$name" "build $name" "$name"
@@ -313,6 +325,11 @@ add_phase()
     stress) for_platforms add_guests stress "$o" build "" ;;
     # All checkers that go together, in one build.
     asan) add_variant asan --enable-asan --enable-ubsan --enable-lockdep --enable-debug ;;
+    races)
+        phase "build tsan" build build_variant tsan --enable-tsan --enable-debug
+        phase "syscalls tsan systrap" "build tsan" run_syscalls "$o-tsan" systrap ""
+        phase "stress tsan systrap" "build tsan" run_stress "$o-tsan" systrap "" procs fds fuzz
+        ;;
     ubsan) add_variant ubsan --enable-ubsan ;;
     tsan) add_variant tsan --enable-tsan --enable-debug ;;
     lockdep) add_variant lockdep --enable-lockdep --enable-debug ;;
@@ -321,10 +338,6 @@ add_phase()
     esac
 }
 
-# The kernel's address space randomisation is wider than TSan's shadow allows.
-case " $* " in
-*" tsan "*) [ -n "${NO_ASLR-}" ] || NO_ASLR=1 exec setarch -R "$PWD/tests/tools/check.sh" "$@" ;;
-esac
 export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:handle_abort=0
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS=halt_on_error=0:second_deadlock_stack=1
@@ -339,7 +352,7 @@ if [ $# -gt 0 ]; then
     for name in "$@"; do add_phase "$name"; done
 else
     phases="format generated build headers layering unit syscalls syscalls-platforms e2e stress"
-    [ -n "${QUICK-}" ] || phases="$phases asan fuzz"
+    [ -n "${QUICK-}" ] || phases="$phases asan races fuzz"
     for name in $phases; do add_phase "$name"; done
 fi
 run_phases
