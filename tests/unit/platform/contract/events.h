@@ -465,7 +465,7 @@ TOY_TEST(signals_while_no_guest_runs)
             host_kill(pids[p], g_signals[i]);
     }
     toy_sleep_ms(20);
-    cr_expect_eq(toy_children(pids, 16), n);
+    cr_expect_geq(toy_children(pids, 16), n); /* there may be one more in store */
     for (int i = 0; i < 4; i++) {
         struct toy_task t = {.fn = until_interrupted, .entry = AT(g_loop), .last = {1}};
         struct platform_as *as = toy_as();
