@@ -331,6 +331,8 @@ int st_trace_run(int pid, int tid, struct arch_regs *regs, int *status);
 void st_trace_stub_regs(struct arch_regs *regs, const char *label);
 /* The status of a thread that has ended or, with TRACEEXIT, is ending. */
 bool st_trace_is_gone(int status);
+/* In a stop for a signal: the host has made it, nobody has sent it. */
+bool st_trace_is_fault(int tid);
 /* Waits until a killed thread is gone. */
 void st_trace_reap(int tid);
 /* Handles a stop that means nothing to us (stray signals, group stops) before a resume. */

@@ -197,6 +197,7 @@ static int template_finish(int pid, struct handshake *h)
 {
     struct arch_regs regs;
     int status, err;
+    bool ready;
 
     do {
         err = st_trace_wait(pid, &status);
@@ -208,11 +209,13 @@ static int template_finish(int pid, struct handshake *h)
                       atomic_load(&h->step) ? atomic_load(&h->step) : "start", -err);
             return err ? err : -ECHILD;
         }
-        if (LINUX_WSTOPSIG(status) != LINUX_SIGTRAP || (status >> 16) != 0) {
+        ready = LINUX_WSTOPSIG(status) == LINUX_SIGTRAP && (status >> 16) == 0 &&
+                st_trace_is_fault(pid);
+        if (!ready) {
             st_trace_absorb(pid, status);
             host_ptrace(LINUX_PTRACE_CONT, pid, 0, 0);
         }
-    } while (LINUX_WSTOPSIG(status) != LINUX_SIGTRAP || (status >> 16) != 0);
+    } while (!ready);
 
     st_trace_stub_regs(&regs, systrap_stub_template);
     regs.rbx = LOW_BASE;

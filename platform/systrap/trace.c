@@ -68,8 +68,7 @@ void st_trace_stub_regs(struct arch_regs *regs, const char *label)
     regs->orig_rax = ~0ull; /* no syscall to restart */
 }
 
-/* Not sent by somebody. */
-static bool is_trap(int tid)
+bool st_trace_is_fault(int tid)
 {
     struct linux_siginfo si;
 
@@ -82,7 +81,7 @@ static bool is_stub_fault(int tid, int sig)
     if (sig != LINUX_SIGSEGV && sig != LINUX_SIGBUS && sig != LINUX_SIGILL && sig != LINUX_SIGFPE &&
         sig != LINUX_SIGSYS)
         return false;
-    return is_trap(tid);
+    return st_trace_is_fault(tid);
 }
 
 static bool at_int3(u64 rip)
@@ -110,7 +109,7 @@ int st_trace_run(int pid, int tid, struct arch_regs *regs, int *status)
         if ((*status >> 16) == 0 && LINUX_WSTOPSIG(*status) == LINUX_SIGTRAP) {
             if (host_ptrace(LINUX_PTRACE_GETREGS, tid, 0, (u64)(uintptr_t)regs) < 0)
                 return -ESRCH;
-            if (at_int3(regs->rip) && is_trap(tid))
+            if (at_int3(regs->rip) && st_trace_is_fault(tid))
                 return 0;
             continue; /* a SIGTRAP from outside, maybe before the first instruction */
         }
