@@ -93,5 +93,7 @@ void lockdep_assert_none_held(const char *where);
 int cv_thread_create(const char *name, void (*fn)(void *), void *arg);
 /* Each new thread calls it first. Set once, at start-up; NULL = none. */
 extern void (*cv_thread_hook)(void);
+/* The CPU that the calling thread is pinned to, + 1; 0: it floats. For whoever it asks to come there. */
+extern __thread u32 cv_cpu_hint;
 
 #endif

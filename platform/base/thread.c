@@ -24,6 +24,7 @@ struct thread_start {
 KCACHE(thread_start);
 
 void (*cv_thread_hook)(void);
+__thread u32 cv_cpu_hint;
 
 static void *thread_main(void *p)
 {

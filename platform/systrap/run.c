@@ -330,6 +330,7 @@ static bool notify_event(struct platform_thread *v, struct platform_event *ev,
 {
     struct stub_thread *s = v->stub;
 
+    place_event(v);
     if (slot_is_call(n)) {
         v->counts[COUNT_SLOT]++;
         spin_missed(v, true);

@@ -17,7 +17,6 @@
 #define STUB_SPIN_NS 20000 /* a stub's wait for an answer */
 #define QUICK_NS 25000     /* a request by notification that would have been worth a spin */
 #define GAP_NS 30000       /* between two looks: the host has run somebody else */
-#define CPU_WORDS 16       /* of 64 CPUs */
 #define CREDIT_BEGIN 16
 #define CREDIT_MAX 256
 #define HITS_WORTH_IT 100
@@ -27,21 +26,32 @@
 #define PATIENCE_MAX 4096
 
 static struct {
-    u64 mask[CPU_WORDS];     /* immutable: CPUs that we may use */
-    size_t mask_len;         /* immutable: bytes of it */
-    u32 ncpus;               /* immutable */
-    u64 tsc_mhz;             /* immutable: ticks a microsecond */
-    u32 stub_limit;          /* immutable: pauses */
-    atomic_int busy;         /* guest threads that run or are in an event that does not sleep */
-    atomic_int spinning;     /* vcpus */
-    _Atomic u64 quiet_until; /* time stamp: the host is loaded, nobody spins before */
-    _Atomic u64 quiet;       /* ticks it was set for last */
+    u64 mask[SYSTRAP_CPU_WORDS]; /* immutable: CPUs that we may use */
+    size_t mask_len;             /* immutable: bytes of it */
+    u32 ncpus;                   /* immutable */
+    u64 tsc_mhz;                 /* immutable: ticks a microsecond */
+    u32 stub_limit;              /* immutable: pauses */
+    atomic_int busy;             /* guest threads that run or are in an event that does not sleep */
+    atomic_int spinning;         /* vcpus */
+    _Atomic u64 quiet_until;     /* time stamp: the host is loaded, nobody spins before */
+    _Atomic u64 quiet;           /* ticks it was set for last */
     _Atomic u64 counts[COUNTS];
 } g_spin;
 
 static u64 ticks(u64 ns)
 {
     return ns * g_spin.tsc_mhz / 1000;
+}
+
+u64 spin_ticks(u64 ns)
+{
+    return ticks(ns);
+}
+
+/* Guest threads that are not blocked. */
+u32 spin_busy(void)
+{
+    return (u32)atomic_load_explicit(&g_spin.busy, memory_order_relaxed);
 }
 
 /* The rate of the time stamp, and how long a pause takes: too long if the host ran others. */
@@ -75,6 +85,17 @@ void spin_init(void)
     g_spin.tsc_mhz = MAX(MIN(mhz[0], mhz[1]), MIN(MAX(mhz[0], mhz[1]), mhz[2])); /* in the middle */
     /* Each look of the stub at the slot is a load besides. It counts down to 0: never from there. */
     g_spin.stub_limit = MAX((u32)(STUB_SPIN_NS / (pause_ns + 2)), 1u);
+}
+
+const u64 *spin_cpus(size_t *len)
+{
+    *len = g_spin.mask_len;
+    return g_spin.mask;
+}
+
+u32 spin_ncpus(void)
+{
+    return g_spin.ncpus;
 }
 
 u32 spin_stub_limit(void)
@@ -236,7 +257,7 @@ static bool look(struct platform_thread *v, u64 limit)
 void spin_place(struct platform_thread *v)
 {
     struct spin *sp = &v->spin;
-    u64 mask[CPU_WORDS];
+    u64 mask[SYSTRAP_CPU_WORDS];
 
     if (host_getcpu(&sp->cpu, NULL) < 0 || sp->cpu >= g_spin.mask_len * 8)
         return;
@@ -249,7 +270,7 @@ void spin_place(struct platform_thread *v)
 static void set_free(struct platform_thread *v, bool got)
 {
     struct spin *sp = &v->spin;
-    u64 mask[CPU_WORDS] = {0};
+    u64 mask[SYSTRAP_CPU_WORDS] = {0};
     int tid = v->stub->tid;
 
     sp->placed = false;

@@ -95,6 +95,7 @@ static int systrap_init(const struct platform_config *cfg, const struct platform
         err = st_master_start(info);
     if (err < 0)
         return err;
+    place_init();
     log_rungs();
     info->name = "systrap";
     info->vm_start = SYSTRAP_VM_START;

@@ -229,12 +229,23 @@ struct spin {
 };
 
 /* A vcpu. Everything without a label is private to its host thread. */
+/* Where a vcpu's host thread may run. Times are time stamps. */
+struct place {
+    bool pinned;
+    bool floated; /* because it has been pinned for long enough */
+    u32 cpu;      /* it is pinned to */
+    u32 events;   /* while it floats and no other guest thread runs */
+    u64 since;    /* it is pinned, or floats */
+    u64 crowd;    /* 0, or since when others run too */
+};
+
 struct platform_thread {
     struct platform_as *as;   /* holds a reference; set by the creator before the wake-up */
     struct stub_thread *stub; /* NULL: none. Changed under lock */
     struct mutex lock;        /* LEAF: against a signal that would hit a former stub thread */
     atomic_uint flags;        /* enum vcpu_flags */
     void *task;               /* set by the creator */
+    atomic_int host_tid;      /* of its host thread; 0: it has not run yet */
     atomic_uint assigned;     /* futex: 1 = as, stub and task are there, 2 = leave */
     struct list_head link;    /* of the free vcpus: g_systrap.lock */
 
@@ -255,6 +266,8 @@ struct platform_thread {
     bool died;                      /* DIED has been or must be delivered */
     struct arch_regs regs, next;
     struct spin spin;
+    struct place
+        place; /* by its host thread, or while that has no guest thread, by the creator of one */
     u64 counts[COUNTS]; /* enum rung_count; added up when the guest thread ends */
     struct hot_table hot;
     struct {
@@ -426,6 +439,22 @@ void gather_end(void);
 /* spin.c: when and how long a vcpu spins. */
 void spin_init(void);
 u32 spin_stub_limit(void);
+/* The CPUs that we may use, as a mask of *len bytes. */
+#define SYSTRAP_CPU_WORDS 16 /* of 64 CPUs */
+const u64 *spin_cpus(size_t *len);
+u32 spin_ncpus(void);
+
+u32 spin_busy(void);
+u64 spin_ticks(u64 ns);
+
+/* place.c */
+void place_init(void);
+/* A notification has come, and v's host thread has it. */
+void place_event(struct platform_thread *v);
+/* v, whose host thread sleeps, is given a guest thread by ours; and then, in its host thread. */
+void place_start(struct platform_thread *v);
+void place_begin(struct platform_thread *v);
+
 void spin_begin(struct platform_thread *v);
 void spin_end(struct platform_thread *v);
 void spin_block(struct platform_thread *v);

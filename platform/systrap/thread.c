@@ -72,6 +72,7 @@ static void vcpu_main(void *arg)
     struct platform_thread *v = arg;
 
     t_systrap_vcpu = v;
+    atomic_store(&v->host_tid, host_gettid());
     for (;;) {
         u32 state = atomic_load(&v->assigned);
         if (state == UNASSIGNED) {
@@ -82,6 +83,7 @@ static void vcpu_main(void *arg)
             break;
         atomic_store(&v->assigned, UNASSIGNED);
         spin_begin(v);
+        place_begin(v);
         vcpu_start(v);
         st_vcpu_run_guest(v);
         spin_end(v);
@@ -146,6 +148,7 @@ int systrap_thread_create(struct platform_as *as, void *task, struct platform_th
     v->nanswers = 0;
     atomic_store(&v->flags, 0);
     *out = v;
+    place_start(v);
     atomic_store(&v->assigned, ASSIGNED);
     host_futex_wake(&v->assigned, 1);
     return 0;

@@ -180,8 +180,7 @@ static const struct sentry_rule g_rules[] = {
     ALLOW_ON(ON_PTRACE | ON_SYSTRAP, wait4, "stops and deaths of stubs"),
     ALLOW_ON(ON_PTRACE | ON_SYSTRAP, kill, "end a stub"),
     ALLOW_ON(ON_PTRACE, sched_setaffinity, "a stub thread and its tracer on one processor"),
-    ALLOW_ON(ON_SYSTRAP, sched_setaffinity,
-             "a stub thread away from the processor that waits for it"),
+    ALLOW_ON(ON_SYSTRAP, sched_setaffinity, "on which processors vcpus and stub threads wake up"),
     /* ptrace(2) reaches the sentry's own children only: no capabilities, own pid namespace. */
     ALLOW_ON(ON_PTRACE, ptrace, "resume to the next syscall", EQ64(0, LINUX_PTRACE_SYSEMU)),
     ALLOW_ON(ON_PTRACE, ptrace, "single steps", EQ64(0, LINUX_PTRACE_SYSEMU_SINGLESTEP)),
