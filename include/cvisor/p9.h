@@ -17,6 +17,10 @@
 #define P9_VERSION_EXT "9P2000.L.cvisor.1"
 
 #define P9_NOTAG 0xffffu
+/* Our client numbers its requests with the lower half of the tag. The upper half says on which CPU it
+ * waits, + 1, or 0; it is not more than a hint for the server, which just returns it. */
+#define P9_TAG_NR(tag) ((tag)&0xffu)
+#define P9_TAG_HINT_SHIFT 8
 #define P9_NOFID 0xffffffffu
 #define P9_NONUNAME 0xffffffffu
 #define P9_HEADER_SIZE 7u
@@ -283,6 +287,10 @@ struct p9_writer {
 
 void p9_writer_init(struct p9_writer *w, void *buf, size_t cap);
 /* Starts a message: header with a size that p9_end fills in. */
+static inline u32 p9_tag_hint(u16 tag)
+{
+    return tag == P9_NOTAG ? 0 : tag >> P9_TAG_HINT_SHIFT;
+}
 void p9_begin(struct p9_writer *w, enum p9_type type, u16 tag);
 /* Size of the finished message, or 0 when it did not fit. */
 size_t p9_end(struct p9_writer *w);

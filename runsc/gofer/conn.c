@@ -189,6 +189,7 @@ void gofer_lead_release(struct gofer_req *r)
 
     if (!r->leading)
         return;
+    gofer_follow_nobody(&r->follow); /* nor does a new thread inherit the place */
     mutex_lock(&c->lock);
     create = c->idle == 0 && c->threads < GOFER_THREADS_MAX;
     if (!create && c->idle == 0) {
@@ -276,6 +277,7 @@ static void conn_worker(struct gofer_conn *c, bool stay)
             h = p9_header_parse(rx.p);
             r.type = h.type;
             r.tag = h.tag;
+            gofer_follow(&r.follow, p9_tag_hint(h.tag));
             p9_reader_init(&r.in, rx.p + P9_HEADER_SIZE, n - P9_HEADER_SIZE);
             n = gofer_dispatch(&r);
             ok = n > 0 && conn_send(c, &r, n);

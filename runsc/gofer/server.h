@@ -75,6 +75,15 @@ struct gofer_conn {
     struct mutex tx_lock;  /* rank LEAF: one answer at a time on the socket */
 };
 
+/* A thread's place (follow.c). */
+struct gofer_follow {
+    u32 hint;    /* of the last request: a CPU + 1, or 0 */
+    u32 same;    /* so many in a row */
+    bool pinned; /* to that CPU */
+    u32 len;     /* pinned: valid bytes of all */
+    u64 all[16]; /* pinned: where it may run otherwise */
+};
+
 struct gofer_req {
     struct gofer_conn *conn;
     struct p9_reader in;
@@ -86,6 +95,7 @@ struct gofer_req {
     int more_fds[P9_OPENV_MAX]; /* as donate_fd, several; with one or the other */
     u32 nmore;
     bool leading;
+    struct gofer_follow follow; /* of the thread */
     struct list_head slow_node; /* conn->slow; conn->lock */
 };
 
@@ -103,6 +113,11 @@ void gofer_lead_release(struct gofer_req *r);
 void gofer_wait_slow(struct gofer_req *r, u16 tag);
 /* Closes what would be sent with the answer. */
 void gofer_req_drop_fds(struct gofer_req *r);
+
+/* --- follow.c --- */
+/* A request has come, with that hint (p9_tag_hint). */
+void gofer_follow(struct gofer_follow *f, u32 hint);
+void gofer_follow_nobody(struct gofer_follow *f);
 
 /* --- dispatch.c --- */
 /* Executes the message in r->in (header already parsed into r): the size of the answer in

@@ -171,6 +171,7 @@ static struct p9c_slot *slot_of(struct p9_client *c, u16 tag)
     struct p9c_slot *s = NULL;
 
     mutex_lock(&c->lock);
+    tag = P9_TAG_NR(tag);
     if (tag < P9C_SLOTS && c->slots[tag].sent && !c->slots[tag].done)
         s = &c->slots[tag];
     mutex_unlock(&c->lock);
@@ -302,6 +303,7 @@ int p9c_send(struct p9_client *c, struct p9c_slot *s)
     if (len == 0 || len > c->msize)
         return -EMSGSIZE;
     atomic_fetch_add_explicit(&c->calls, 1, memory_order_relaxed);
+    s->out.buf[P9_HEADER_SIZE - 1] = cv_cpu_hint < 0xff ? (u8)cv_cpu_hint : 0;
     mutex_lock(&c->lock);
     s->sent = true; /* its answer may be read by another thread at once */
     mutex_unlock(&c->lock);
