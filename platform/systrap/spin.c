@@ -22,7 +22,7 @@
 #define HITS_WORTH_IT 100
 #define MISS_COST 6
 #define DISTURBED_COST 4
-#define PATIENCE_MIN 8
+#define PATIENCE_MIN 64
 #define PATIENCE_MAX 4096
 
 static struct {
