@@ -178,7 +178,8 @@ static bool event_finish(struct task *t)
 {
     for (;;) {
         if (unlikely(atomic_load(&t->signal_work) || atomic_load(&t->killed) || t->restore_mask)) {
-            if (t->syscall_nr != ~0ull)
+            /* The registers of one that ends here need not be fetched from the platform. */
+            if (t->syscall_nr != ~0ull && !atomic_load(&t->killed))
                 task_regs_mut(t)->rax = (u64)t->syscall_ret;
             if (!signal_work(t))
                 return false;
