@@ -17,11 +17,13 @@
 #define STUB_SPIN_NS 20000 /* a stub's wait for an answer */
 #define QUICK_NS 25000     /* a request by notification that would have been worth a spin */
 #define GAP_NS 30000       /* between two looks: the host has run somebody else */
-#define CREDIT_BEGIN 16
+#define CREDIT_BEGIN 48
 #define CREDIT_MAX 256
 #define HITS_WORTH_IT 100
 #define MISS_COST 6
 #define DISTURBED_COST 4
+#define PLACE_COST                                                                                 \
+    16 /* its thread goes to another CPU, and comes back: so many requests must follow */
 #define PATIENCE_MIN 64
 #define PATIENCE_MAX 4096
 
@@ -264,6 +266,7 @@ void spin_place(struct platform_thread *v)
     memcpy(mask, g_spin.mask, g_spin.mask_len);
     mask[sp->cpu / 64] &= ~(1ull << (sp->cpu % 64));
     sp->placed = host_sched_setaffinity(v->stub->tid, g_spin.mask_len, mask) == 0;
+    lose(v, PLACE_COST);
 }
 
 /* One that did not get to run there comes back here, before it may go where it likes. */
