@@ -22,8 +22,7 @@
 #define HITS_WORTH_IT 100
 #define MISS_COST 6
 #define DISTURBED_COST 4
-#define PLACE_COST                                                                                 \
-    16 /* its thread goes to another CPU, and comes back: so many requests must follow */
+#define PLACE_COST 16 /* its thread goes to another CPU and comes back */
 #define PATIENCE_MIN 64
 #define PATIENCE_MAX 4096
 
@@ -50,7 +49,6 @@ u64 spin_ticks(u64 ns)
     return ticks(ns);
 }
 
-/* Guest threads that are not blocked. */
 u32 spin_busy(void)
 {
     return (u32)atomic_load_explicit(&g_spin.busy, memory_order_relaxed);

@@ -228,7 +228,6 @@ struct spin {
     u64 answered; /* time stamp of the last answer */
 };
 
-/* A vcpu. Everything without a label is private to its host thread. */
 /* Where a vcpu's host thread may run. Times are time stamps. */
 struct place {
     bool pinned;
@@ -239,6 +238,7 @@ struct place {
     u64 crowd;    /* 0, or since when others run too */
 };
 
+/* A vcpu. Everything without a label is private to its host thread. */
 struct platform_thread {
     struct platform_as *as;   /* holds a reference; set by the creator before the wake-up */
     struct stub_thread *stub; /* NULL: none. Changed under lock */
@@ -266,8 +266,7 @@ struct platform_thread {
     bool died;                      /* DIED has been or must be delivered */
     struct arch_regs regs, next;
     struct spin spin;
-    struct place
-        place; /* by its host thread, or while that has no guest thread, by the creator of one */
+    struct place place; /* of the creator of a guest thread for it, until that is assigned */
     u64 counts[COUNTS]; /* enum rung_count; added up when the guest thread ends */
     struct hot_table hot;
     struct {
@@ -443,11 +442,12 @@ u32 spin_stub_limit(void);
 #define SYSTRAP_CPU_WORDS 16 /* of 64 CPUs */
 const u64 *spin_cpus(size_t *len);
 u32 spin_ncpus(void);
-
+/* Guest threads that are not blocked. */
 u32 spin_busy(void);
+/* In the unit of time stamps. */
 u64 spin_ticks(u64 ns);
 
-/* place.c */
+/* place.c: on which CPU a vcpu runs. */
 void place_init(void);
 /* A notification has come, and v's host thread has it. */
 void place_event(struct platform_thread *v);

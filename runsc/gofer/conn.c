@@ -278,6 +278,8 @@ static void conn_worker(struct gofer_conn *c, bool stay)
             r.type = h.type;
             r.tag = h.tag;
             gofer_follow(&r.follow, p9_tag_hint(h.tag));
+            if (r.follow.pinned)
+                c->eager.credit = 0; /* the client needs this CPU */
             p9_reader_init(&r.in, rx.p + P9_HEADER_SIZE, n - P9_HEADER_SIZE);
             n = gofer_dispatch(&r);
             ok = n > 0 && conn_send(c, &r, n);

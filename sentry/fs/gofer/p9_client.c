@@ -118,7 +118,8 @@ static ssize_t client_read(struct p9_client *c, u8 *buf, size_t n, size_t *nfds)
     struct eager_wait w = {0};
     ssize_t r;
 
-    while (eager_again(&c->eager, &w)) {
+    /* Not where the server is to come to this CPU. */
+    while (!cv_cpu_hint && eager_again(&c->eager, &w)) {
         r = host_recv_fds(c->sock, buf, n, c->fds + c->nfds, nfds, LINUX_MSG_DONTWAIT);
         if (r != -EAGAIN) {
             eager_done(&c->eager, &w);
