@@ -54,9 +54,9 @@ void place_init(void)
         cv_thread_hook = float_self; /* threads inherit the mask of their creator */
 }
 
-static void hint(const struct place *p)
+void place_hint(struct platform_thread *v)
 {
-    cv_cpu_hint = p->pinned ? p->cpu + 1 : 0;
+    cv_cpu_hint = v->place.pinned && !v->spin.on ? v->place.cpu + 1 : 0;
 }
 
 static void float_again(struct place *p, u64 now)
@@ -65,7 +65,6 @@ static void float_again(struct place *p, u64 now)
     p->pinned = false;
     p->since = now;
     p->events = 0;
-    hint(p);
 }
 
 /* Here, or where others are; after its time afloat it has come to a better place. */
@@ -86,7 +85,6 @@ static void pin_self(struct place *p, u64 now)
     p->pinned = true;
     p->since = now;
     p->crowd = 0;
-    hint(p);
 }
 
 void place_event(struct platform_thread *v)
@@ -101,6 +99,7 @@ void place_event(struct platform_thread *v)
         p->events = crowd ? 0 : p->events + 1;
         if (p->events >= PIN_AFTER && now > p->since + spin_ticks(p->floated ? FLOAT_NS : 0))
             pin_self(p, now);
+        place_hint(v);
         return;
     }
     if (!crowd)
@@ -110,11 +109,7 @@ void place_event(struct platform_thread *v)
     p->floated = now - p->since > spin_ticks(PIN_NS);
     if (p->floated || (crowd && now - p->crowd > spin_ticks(CROWD_NS)))
         float_again(p, now);
-}
-
-void place_begin(struct platform_thread *v)
-{
-    hint(&v->place);
+    place_hint(v);
 }
 
 void place_start(struct platform_thread *v)

@@ -161,6 +161,7 @@ static void lose(struct platform_thread *v, s32 cost)
     if (sp->on && sp->hits < HITS_WORTH_IT)
         sp->patience = MIN(sp->patience * 2, (u32)PATIENCE_MAX);
     sp->on = false;
+    place_hint(v);
 }
 
 /* The host needs its CPUs for somebody else: nobody spins for a while, longer each time. */
@@ -196,6 +197,7 @@ void spin_missed(struct platform_thread *v, bool slot)
         sp->on = true;
         sp->hits = 0;
         sp->credit = CREDIT_BEGIN;
+        place_hint(v);
     }
 }
 

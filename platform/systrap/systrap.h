@@ -451,9 +451,11 @@ u64 spin_ticks(u64 ns);
 void place_init(void);
 /* A notification has come, and v's host thread has it. */
 void place_event(struct platform_thread *v);
-/* v, whose host thread sleeps, is given a guest thread by ours; and then, in its host thread. */
+/* v, whose host thread sleeps, is given a guest thread by ours. */
 void place_start(struct platform_thread *v);
-void place_begin(struct platform_thread *v);
+/* By v's host thread, when what it depends on has changed: sets cv_cpu_hint. Whoever works for a vcpu
+ * that spins is better off elsewhere. */
+void place_hint(struct platform_thread *v);
 
 void spin_begin(struct platform_thread *v);
 void spin_end(struct platform_thread *v);

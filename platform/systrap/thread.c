@@ -83,7 +83,7 @@ static void vcpu_main(void *arg)
             break;
         atomic_store(&v->assigned, UNASSIGNED);
         spin_begin(v);
-        place_begin(v);
+        place_hint(v);
         vcpu_start(v);
         st_vcpu_run_guest(v);
         spin_end(v);
