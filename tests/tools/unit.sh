@@ -34,6 +34,8 @@ for bin in $(find "$o/tests/unit" -type f -perm -u+x 2>/dev/null | sort); do
     if [ "$tested" -ne "$ok" ] || [ $status -ne 0 ]; then
         [ "$tested" -eq "$ok" ] && failed=$((failed + 1))
         echo "not ok $src ($ok of $tested, exit status $status)"
+        # What failed, though the last lines may be the log of something else.
+        sed 's/\x1b\[[0-9;]*m//g' "$tmp" | grep -a '^\[FAIL\|^\[----' | head -n 20 | sed 's/^/    /'
         grep -av '^\[RUN\|^\[PASS' "$tmp" | tail -n 40 | sed 's/^/    /'
     fi
 done
