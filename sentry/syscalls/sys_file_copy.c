@@ -58,11 +58,14 @@ static ssize_t read_chunk(struct file *f, void *buf, size_t n, u64 pos)
     return f->seekable ? file_pread(f, &it, pos, 0) : file_read(f, &it, 0);
 }
 
+#define FULL_MAX 16 /* times in a row that a target which says that it has room has none */
+
 /* pos NULL: at the file's own offset. keep: data that was taken from a stream must not get lost, so
- * a full target is waited for. */
+ * a full target is waited for. Not for ever: others may fill it, or it takes less than it says. */
 static ssize_t write_chunk(struct file *f, const u8 *buf, size_t n, const u64 *pos, bool keep)
 {
     size_t done = 0;
+    int full = 0;
 
     while (done < n) {
         struct iov_iter it;
@@ -70,11 +73,13 @@ static ssize_t write_chunk(struct file *f, const u8 *buf, size_t n, const u64 *p
 
         iov_iter_kernel(&it, (void *)(uintptr_t)(buf + done), n - done);
         w = pos ? file_pwrite(f, &it, *pos + done, 0) : file_write(f, &it, 0);
-        if (w == -EAGAIN && keep && !file_wait(f, LINUX_POLLOUT, TASK_FOREVER))
+        if (w == -EAGAIN && keep && ++full < FULL_MAX && !task_signal_pending(current) &&
+            !file_wait(f, LINUX_POLLOUT, TASK_FOREVER))
             continue;
         if (w <= 0)
             return done ? (ssize_t)done : w;
         done += (size_t)w;
+        full = 0;
         if (!keep)
             break;
     }
@@ -124,7 +129,7 @@ s64 sys_sendfile(struct task *t, const struct syscall_args *a)
     if (!in || !in->readable || !out || !out->writable)
         r = -EBADF;
     else if ((s64)a->v[3] < 0 || inode_is_dir(in->inode) || !in->ops->read || !out->ops->write ||
-             (atomic_load(&out->flags) & LINUX_O_APPEND))
+             out->ops->no_splice || (atomic_load(&out->flags) & LINUX_O_APPEND))
         r = -EINVAL;
     else
         r = pos_begin(t, in, arg_ptr(a, 2), &p);

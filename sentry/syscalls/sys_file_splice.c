@@ -154,7 +154,7 @@ static s64 splice_sides(struct task *t, struct side *in, struct side *out, u64 l
     if (!out->pipe && (atomic_load(&out->f->flags) & LINUX_O_APPEND))
         return -EINVAL;
     if ((!in->pipe && (!in->f->ops->read || inode_is_dir(in->f->inode))) ||
-        (!out->pipe && !out->f->ops->write))
+        (!out->pipe && (!out->f->ops->write || out->f->ops->no_splice)))
         return -EINVAL;
     buf = kmalloc(SPLICE_CHUNK);
     if (!buf)

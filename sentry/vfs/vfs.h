@@ -535,6 +535,8 @@ struct file_ops {
     int (*fallocate)(struct file *f, int mode, u64 off, u64 len);
     /* F_SETFL changed f->flags (O_NONBLOCK, O_DIRECT, O_ASYNC). May be NULL. */
     int (*setfl)(struct file *f, u32 flags);
+    /* splice() and sendfile() to it are refused: it takes no part of what is written. */
+    bool no_splice;
     /* Extra lines of /proc/PID/fdinfo. May be NULL. */
     void (*show_fdinfo)(struct file *f, char *buf, size_t n);
 };

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* read, write and friends, offsets, sparse files, truncation, allocation, copies between files. */
 #include "harness.h"
+#include <sys/eventfd.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 
@@ -272,6 +274,22 @@ TEST(sendfile_copies)
     off = -1;
     EXPECT_ERRNO(sendfile(out, in, &off, 1), EINVAL);
     EXPECT_ERRNO(sendfile(open("out", O_RDONLY), in, NULL, 1), EBADF);
+}
+
+/* A value that has no room would be waited for, though the eventfd is ready for others. */
+TEST(nothing_is_spliced_to_an_eventfd)
+{
+    uint64_t big = UINT64_MAX - 3;
+    int e = eventfd(5, EFD_NONBLOCK), p[2], sv[2];
+
+    ASSERT_OK(e);
+    ASSERT_OK(pipe(p));
+    ASSERT_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, sv));
+    ASSERT_EQ(write(p[1], &big, sizeof(big)), 8);
+    ASSERT_EQ(write(sv[1], &big, sizeof(big)), 8);
+    EXPECT_ERRNO(sendfile(e, p[0], NULL, 8), EINVAL);
+    EXPECT_ERRNO(sendfile(e, sv[0], NULL, 8), EINVAL);
+    EXPECT_ERRNO(splice(p[0], NULL, e, NULL, 8, 0), EINVAL);
 }
 
 TEST(copy_file_range_copies)

@@ -134,6 +134,7 @@ static const struct file_ops g_eventfd_ops = {
     .write = eventfd_write,
     .poll = eventfd_poll,
     .waitq = eventfd_waitq,
+    .no_splice = true,
     .show_fdinfo = eventfd_show,
 };
 
