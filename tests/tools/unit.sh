@@ -15,8 +15,14 @@ for bin in $(find "$o/tests/unit" -type f -perm -u+x 2>/dev/null | sort); do
     case $name in *"$want"*) ;; *) continue ;; esac
     src=tests/unit/$name.c
     [ -f "$src" ] || continue # a test that was removed
-    timeout -k 5 "${UNIT_TIMEOUT:-240}" $UNIT_WRAP "$bin" -j"$(nproc)" >"$tmp" 2>&1 </dev/null
+    timeout -k 5 "${UNIT_TIMEOUT:-120}" $UNIT_WRAP "$bin" -j"$(nproc)" >"$tmp" 2>&1 </dev/null
     status=$?
+    # Criterion forks while a thread of nanomsg may be inside ASan's malloc, whose lock then stays held
+    # in the child: nothing is printed, and nothing has been tested yet.
+    if [ $status -eq 124 ] && [ ! -s "$tmp" ]; then
+        timeout -k 5 "${UNIT_TIMEOUT:-120}" $UNIT_WRAP "$bin" -j"$(nproc)" >"$tmp" 2>&1 </dev/null
+        status=$?
+    fi
     # [====] Synthesis: Tested: 5 | Passing: 4 | Failing: 1 | Crashing: 0
     line=$(sed 's/\x1b\[[0-9;]*m//g' "$tmp" | grep -a 'Synthesis:' | tail -n 1)
     tested=$(echo "$line" | sed -n 's/.*Tested: *\([0-9]*\).*/\1/p')
