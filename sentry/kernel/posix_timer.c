@@ -22,7 +22,7 @@ KCACHE(posix_timers);
 
 struct posix_timers *posix_timers_of(struct thread_group *g)
 {
-    struct posix_timers *pts = __atomic_load_n(&g->timers, __ATOMIC_ACQUIRE), *old = NULL;
+    struct posix_timers *pts = atomic_load_explicit(&g->timers, memory_order_acquire), *old = NULL;
     if (pts)
         return pts;
     pts = kcache_alloc(posix_timers);
@@ -34,8 +34,7 @@ struct posix_timers *posix_timers_of(struct thread_group *g)
     list_init(&pts->cpu_timers);
     itimer_init(pts);
     cpu_timer_init(pts);
-    if (__atomic_compare_exchange_n(&g->timers, &old, pts, false, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_ACQUIRE))
+    if (atomic_compare_exchange_strong(&g->timers, &old, pts))
         return pts;
     kcache_free(posix_timers, pts);
     return old;
@@ -283,8 +282,9 @@ static void posix_timers_delete_all(struct posix_timers *pts)
 
 void posix_timers_exec(struct thread_group *g)
 {
-    if (g->timers)
-        posix_timers_delete_all(g->timers);
+    struct posix_timers *pts = g->timers;
+    if (pts)
+        posix_timers_delete_all(pts);
 }
 
 void posix_timers_exit(struct thread_group *g)

@@ -169,7 +169,7 @@ struct thread_group { /* a process */
     struct rusage_k self_usage, children_usage; /* of dead threads; of reaped children. TASKS */
     u64 start_ns;                               /* CLOCK_MONOTONIC */
     struct cpu_limit *_Atomic cpu_limit;        /* owner: kernel/cpu_limit.c */
-    struct posix_timers *timers;                /* owner: kernel/posix_timers.c */
+    struct posix_timers *_Atomic timers;        /* owner: kernel/posix_timer.c */
     s32 oom_score_adj;
 };
 
