@@ -132,18 +132,13 @@ void *arena_slab(struct kcache *c, size_t size)
     return p;
 }
 
-static void give_back(void *p, size_t bytes)
+void arena_release(void *p, size_t bytes)
 {
     unpoison_region(p, bytes);
     if (host_madvise(p, bytes, LINUX_MADV_DONTNEED) < 0)
         memset(p, 0, bytes);
     poison_region(p, bytes);
     uncharge(bytes);
-}
-
-void arena_slab_release(void *slab, size_t size)
-{
-    give_back(slab, size);
 }
 
 bool arena_slab_reclaim(size_t size)
@@ -243,7 +238,7 @@ void arena_free_large(void *p, struct chunk *ch)
         poison_region(p, bytes);
         uncharge(bytes);
     } else {
-        give_back(p, bytes);
+        arena_release(p, bytes);
     }
 
     word_lock(&g_lock);

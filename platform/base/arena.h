@@ -36,9 +36,9 @@ struct chunk {
 
 /* A new slab of size bytes (whole chunks), zeroed, all of it owned by c; NULL at the limit. */
 void *arena_slab(struct kcache *c, size_t size);
-/* The memory of a slab without objects, to the host. Its addresses stay the cache's. */
-void arena_slab_release(void *slab, size_t size);
-/* ... and back, zeroed; false at the limit. */
+/* Memory that nobody uses, to the host; the addresses stay whose they are. */
+void arena_release(void *p, size_t bytes);
+/* A slab that was released may be used again, zeroed; false at the limit. */
 bool arena_slab_reclaim(size_t size);
 /* Bytes that one cache may have: addresses stay with their type, so that a guest that hoards objects of
  * one kind must leave room for the others. */

@@ -293,7 +293,7 @@ static bool retire_locked(struct kcache *c, struct chunk *slab)
 
 static void give_back(struct kcache *c, struct chunk *slab)
 {
-    arena_slab_release(slab_memory(slab), c->slab);
+    arena_release(slab_memory(slab), c->slab);
     word_lock(&c->lock);
     slab->next = c->empty;
     c->empty = slab_number(slab);
