@@ -133,39 +133,35 @@ static u32 judge(struct gofer_inode *dir, struct gofer_listing *l, u32 at)
     return streak < 2 ? 1 : MIN(4u << (streak - 2), P9_OPENV_MAX);
 }
 
-struct batch {
-    struct gofer_plan plan;
-    struct p9_opened opened[P9_OPENV_MAX];
-    int fds[P9_OPENV_MAX];
-};
-
-KCACHE(batch);
+KCACHE(gofer_plan);
 
 /* Sends a request for what follows entry from - 1 of dir. place_lock is held for reading. */
 static bool send_locked(struct gofer_inode *dir, struct gofer_listing *l, u32 from, u32 max,
-                        bool block, struct batch *b, struct gofer_sent *sent)
+                        bool block, struct gofer_plan *p, struct gofer_sent *sent)
 {
     struct gofer_fs *gfs = gofer_inode_fs(dir);
     bool around = atomic_load_explicit(&gfs->open_around, memory_order_relaxed);
 
     *sent = (struct gofer_sent){0};
-    if (gofer_plan_make_locked(&b->plan, dir, l, from, max, true, around)) {
-        sent->n = b->plan.n;
-        sent->slot = p9c_openv_begin(gfs->client, block, b->plan.fid, &b->plan.names,
-                                     &b->plan.steps);
+    if (gofer_plan_make_locked(p, dir, l, from, max, true, around)) {
+        sent->n = p->n;
+        sent->slot = p9c_openv_begin(gfs->client, block, p->fid, &p->names, &p->steps);
     }
-    gofer_plan_done(&b->plan);
+    gofer_plan_done(p);
     return sent->slot;
 }
 
 /* The answer: what came waits with the others. */
-static void receive(struct gofer_fs *gfs, const struct gofer_sent *sent, struct batch *b)
+static void receive(struct gofer_fs *gfs, const struct gofer_sent *sent)
 {
-    if (p9c_openv_end(gfs->client, sent->slot, sent->n, b->opened, b->fds) < 0)
+    struct p9_opened opened[P9_OPENV_MAX];
+    int fds[P9_OPENV_MAX];
+
+    if (p9c_openv_end(gfs->client, sent->slot, sent->n, opened, fds) < 0)
         return;
     for (u32 i = 0; i < sent->n; i++) {
-        if (b->fds[i] >= 0)
-            keep_fd(gfs, b->opened[i].dev, b->opened[i].ino, b->fds[i]);
+        if (fds[i] >= 0)
+            keep_fd(gfs, opened[i].dev, opened[i].ino, fds[i]);
     }
 }
 
@@ -181,7 +177,7 @@ static struct gofer_sent swap_sent(struct gofer_fs *gfs, struct gofer_sent sent)
 }
 
 static int open_batch(struct gofer_file *gf, struct gofer_inode *parent, struct gofer_listing *l,
-                      struct batch *b)
+                      struct gofer_plan *p)
 {
     struct gofer_fs *gfs = gofer_inode_fs(&gf->gi);
     struct gofer_sent now = {0}, next = {0};
@@ -191,7 +187,7 @@ static int open_batch(struct gofer_file *gf, struct gofer_inode *parent, struct 
 
     next = swap_sent(gfs, next);
     if (next.slot) {
-        receive(gfs, &next, b);
+        receive(gfs, &next);
         next.slot = NULL;
         fd = take_fd(gf);
     }
@@ -201,21 +197,21 @@ static int open_batch(struct gofer_file *gf, struct gofer_inode *parent, struct 
     if (at >= 0 && fd < 0)
         max = judge(parent, l, (u32)at);
     if (max > 1)
-        send_locked(parent, l, (u32)at, max, true, b, &now);
+        send_locked(parent, l, (u32)at, max, true, p, &now);
     /* The request after that, unless the first one is a guess already. */
     if (at >= 0 && (fd >= 0 || now.slot) &&
         atomic_load_explicit(&gfs->open_streak, memory_order_relaxed) >= STREAK_SURE)
         send_locked(parent, l, MAX((u32)at + 1, gofer_listing_opened(gfs, l)), P9_OPENV_MAX, false,
-                    b, &next);
+                    p, &next);
     rwlock_rdunlock(&gfs->place_lock);
     if (now.slot) {
-        receive(gfs, &now, b);
+        receive(gfs, &now);
         fd = take_fd(gf);
     }
     if (next.slot) {
         next = swap_sent(gfs, next);
         if (next.slot) /* of another thread */
-            receive(gfs, &next, b);
+            receive(gfs, &next);
     }
     return fd < 0 ? -EAGAIN : gofer_fd_check(gfs, fd);
 }
@@ -225,7 +221,7 @@ int gofer_ahead_open(struct gofer_file *gf)
     struct gofer_fs *gfs = gofer_inode_fs(&gf->gi);
     struct gofer_listing *l = NULL;
     struct gofer_inode *parent;
-    struct batch *b;
+    struct gofer_plan *p;
     int fd = take_fd(gf), rc = -EAGAIN;
 
     if (fd >= 0)
@@ -233,10 +229,10 @@ int gofer_ahead_open(struct gofer_file *gf)
     parent = gofer_parent_get(&gf->gi);
     if (parent)
         l = gofer_listing_cached(parent);
-    b = l ? kcache_alloc(batch) : NULL;
-    if (b)
-        rc = open_batch(gf, parent, l, b);
-    kcache_free(batch, b);
+    p = l ? kcache_alloc(gofer_plan) : NULL;
+    if (p)
+        rc = open_batch(gf, parent, l, p);
+    kcache_free(gofer_plan, p);
     gofer_listing_put(l);
     if (parent)
         inode_put(&parent->inode);
@@ -246,14 +242,10 @@ int gofer_ahead_open(struct gofer_file *gf)
 void gofer_ahead_clear_files(struct gofer_fs *gfs)
 {
     struct gofer_sent none = {0}, sent = swap_sent(gfs, none);
-    struct batch *b = sent.slot ? kcache_alloc(batch) : NULL;
     int fds[GOFER_AHEAD_FDS], n = 0;
 
-    if (b)
-        receive(gfs, &sent, b);
-    else if (sent.slot)
-        swap_sent(gfs, sent); /* no memory: they come later */
-    kcache_free(batch, b);
+    if (sent.slot)
+        receive(gfs, &sent);
     mutex_lock(&gfs->fd_lock);
     for (u32 i = 0; i < GOFER_AHEAD_FDS && atomic_load(&gfs->ahead_nfds); i++) {
         if (gfs->ahead_fds[i].fd >= 0)
