@@ -9,7 +9,8 @@
 
 #include <errno.h>
 
-int path_arg_is_fd(struct task *t, int dirfd, uaddr_t path, int at_flags)
+/* 1 when the arguments name an open file, dirfd, with an empty path: fstat() of C libraries. */
+static int is_fd(struct task *t, int dirfd, uaddr_t path, int at_flags)
 {
     char c = 0;
 
@@ -26,7 +27,7 @@ int path_arg_resolve(struct task *t, int dirfd, uaddr_t path, bool follow, int a
 {
     u32 rp = (follow ? RP_FOLLOW : 0) | (at_flags & LINUX_AT_EMPTY_PATH ? RP_EMPTY_PATH : 0);
     char *name;
-    int err = path_arg_is_fd(t, dirfd, path, at_flags);
+    int err = is_fd(t, dirfd, path, at_flags);
 
     if (err)
         return err < 0 ? err : path_arg_fd(t, dirfd, false, out);

@@ -11,8 +11,6 @@ struct task;
  * AT_SYMLINK_FOLLOW via follow, AT_EMPTY_PATH). out is owned by the caller. */
 int path_arg_resolve(struct task *t, int dirfd, uaddr_t path, bool follow, int at_flags,
                      struct vfs_path *out);
-/* 1 when these arguments name an open file, dirfd, with an empty path; 0; -EFAULT. */
-int path_arg_is_fd(struct task *t, int dirfd, uaddr_t path, int at_flags);
 /* The path of a descriptor, referenced. -EBADF. plain: O_PATH is refused. */
 int path_arg_fd(struct task *t, int fd, bool plain, struct vfs_path *out);
 

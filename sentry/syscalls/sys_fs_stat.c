@@ -16,35 +16,17 @@
 #include <errno.h>
 #include <string.h>
 
-/* Of an open file: the inode that was opened, whatever its name is now. */
-static int stat_fd(struct task *t, int fd, struct linux_stat *st)
-{
-    struct file *f = fd_get_path(t, fd);
-    int err;
-
-    if (!f)
-        return -EBADF;
-    err = vfs_stat(&f->path, st);
-    file_put(f);
-    return err;
-}
-
 static s64 do_stat(struct task *t, int dirfd, uaddr_t path, int at_flags, uaddr_t out)
 {
     struct linux_stat st;
     struct vfs_path p;
-    int err = path_arg_is_fd(t, dirfd, path, at_flags);
-
-    if (err > 0) { /* fstat() of C libraries */
-        err = stat_fd(t, dirfd, &st);
-    } else if (!err) {
-        err = path_arg_resolve(t, dirfd, path, !(at_flags & LINUX_AT_SYMLINK_NOFOLLOW), at_flags,
+    int err = path_arg_resolve(t, dirfd, path, !(at_flags & LINUX_AT_SYMLINK_NOFOLLOW), at_flags,
                                &p);
-        if (err)
-            return err;
-        err = vfs_stat(&p, &st);
-        vfs_path_put(&p);
-    }
+
+    if (err)
+        return err;
+    err = vfs_stat(&p, &st);
+    vfs_path_put(&p);
     return err ? err : copy_out(t, out, &st, sizeof(st));
 }
 
@@ -56,6 +38,19 @@ s64 sys_stat(struct task *t, const struct syscall_args *a)
 s64 sys_lstat(struct task *t, const struct syscall_args *a)
 {
     return do_stat(t, LINUX_AT_FDCWD, arg_ptr(a, 0), LINUX_AT_SYMLINK_NOFOLLOW, arg_ptr(a, 1));
+}
+
+/* Of an open file: the inode that was opened, whatever its name is now. */
+static int stat_fd(struct task *t, int fd, struct linux_stat *st)
+{
+    struct file *f = fd_get_path(t, fd);
+    int err;
+
+    if (!f)
+        return -EBADF;
+    err = vfs_stat(&f->path, st);
+    file_put(f);
+    return err;
 }
 
 s64 sys_fstat(struct task *t, const struct syscall_args *a)
