@@ -203,6 +203,17 @@ static inline u64 toy_kick_at_calls(struct toy_task *t, u32 rounds)
     return longest;
 }
 
+/* CPUs that a thread may run on. */
+static inline int toy_cpus(int tid)
+{
+    u64 mask[128] = {0};
+    int n = 0, r = host_sched_getaffinity(tid, sizeof(mask), mask);
+
+    for (int i = 0; i < r / 8; i++)
+        n += __builtin_popcountll(mask[i]);
+    return n;
+}
+
 static inline int toy_count(const char *dir)
 {
     DIR *d = opendir(dir);

@@ -27,16 +27,6 @@ static void teardown(void)
 
 TestSuite(ptrace_affinity, .init = setup, .fini = teardown, .timeout = 60);
 
-static int cpus_of(int tid)
-{
-    u64 mask[128] = {0};
-    int n = 0, r = host_sched_getaffinity(tid, sizeof(mask), mask);
-
-    for (int i = 0; i < r / 8; i++)
-        n += __builtin_popcountll(mask[i]);
-    return n;
-}
-
 static struct platform_action until_told(struct toy_task *t, const struct platform_event *ev)
 {
     t->last[0] = (u64)t->pt->tid;
@@ -45,19 +35,13 @@ static struct platform_action until_told(struct toy_task *t, const struct platfo
     return ev->type == PLATFORM_SYSCALL ? RESUME(0) : CONTEXT();
 }
 
-static void pause_ms(u64 ms)
-{
-    atomic_uint never = 0;
-    host_futex_wait(&never, 0, host_now_mono() + ms * NSEC_PER_MSEC);
-}
-
 /* True when the guest's stub thread may run on that many CPUs within a second. */
 static bool comes_to(int tid, int cpus)
 {
     for (int i = 0; i < 1000; i++) {
-        if (cpus_of(tid) == cpus)
+        if (toy_cpus(tid) == cpus)
             return true;
-        pause_ms(1);
+        toy_sleep_ms(1);
     }
     return false;
 }
@@ -67,14 +51,14 @@ static void run(u64 entry, bool pinned)
     struct platform_as *as = toy_as();
     atomic_uint stop = 0;
     struct toy_task t = {.fn = until_told, .entry = entry, .data = &stop};
-    int all = cpus_of(0);
+    int all = toy_cpus(0);
 
     if (all == 1)
         cr_skip_test("one CPU");
     toy_start(as, &t);
     platform_thread_interrupt(t.pt); /* an event for one that computes */
     while (t.last[0] == 0)
-        pause_ms(1);
+        toy_sleep_ms(1);
     cr_expect(comes_to((int)t.last[0], pinned ? 1 : all));
     atomic_store(&stop, 1);
     platform_thread_interrupt(t.pt);
@@ -95,7 +79,7 @@ Test(ptrace_affinity, guest_that_computes_may_run_anywhere)
 static void note_cpus(void *arg)
 {
     atomic_uint *n = arg;
-    atomic_store(n, (u32)cpus_of(0));
+    atomic_store(n, (u32)toy_cpus(0));
     host_futex_wake(n, 1);
 }
 
@@ -117,6 +101,6 @@ Test(ptrace_affinity, threads_made_in_an_event_do_not_inherit_the_pin)
     toy_join(&t);
     while (atomic_load(&cpus) == 0)
         host_futex_wait(&cpus, 0, 0);
-    cr_expect_eq((int)cpus, cpus_of(0));
+    cr_expect_eq((int)cpus, toy_cpus(0));
     platform_as_put(as);
 }

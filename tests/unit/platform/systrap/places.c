@@ -31,23 +31,13 @@ static void teardown(void)
 
 TestSuite(systrap_places, .init = setup, .fini = teardown, .timeout = 60);
 
-static int cpus_of(int tid)
-{
-    u64 mask[128] = {0};
-    int n = 0, r = host_sched_getaffinity(tid, sizeof(mask), mask);
-
-    for (int i = 0; i < r / 8; i++)
-        n += __builtin_popcountll(mask[i]);
-    return n;
-}
-
 /* True when that thread may run on so many CPUs within two seconds. */
 static bool comes_to(int tid, int cpus)
 {
     u64 end = host_now_mono() + 2 * NSEC_PER_SEC;
 
     while (host_now_mono() < end) {
-        if (cpus_of(tid) == cpus)
+        if (toy_cpus(tid) == cpus)
             return true;
         toy_sleep_ms(1);
     }
@@ -81,7 +71,7 @@ Test(systrap_places, alone_it_stays_and_now_and_then_floats)
 {
     atomic_uint end = 0;
     struct toy_task t;
-    int all = cpus_of(0), tid;
+    int all = toy_cpus(0), tid;
 
     if (all == 1)
         cr_skip_test("one CPU");
@@ -90,7 +80,7 @@ Test(systrap_places, alone_it_stays_and_now_and_then_floats)
         cr_expect(comes_to(tid, 1));
         cr_expect(comes_to(tid, all));
     }
-    cr_expect_eq(cpus_of(t.pt->stub->tid), all, "a stub thread is never held");
+    cr_expect_eq(toy_cpus(t.pt->stub->tid), all, "a stub thread is never held");
     stop(&t, &end);
 }
 
@@ -98,7 +88,7 @@ Test(systrap_places, side_by_side_both_float)
 {
     atomic_uint end[2] = {0};
     struct toy_task t[2];
-    int all = cpus_of(0), tid[2], held = 0;
+    int all = toy_cpus(0), tid[2], held = 0;
 
     if (all == 1)
         cr_skip_test("one CPU");
@@ -107,7 +97,7 @@ Test(systrap_places, side_by_side_both_float)
     tid[1] = start(&t[1], AT(g_spin), &end[1]);
     cr_expect(comes_to(tid[0], all));
     for (int i = 0; i < 150; i++) {
-        held += cpus_of(tid[0]) == 1;
+        held += toy_cpus(tid[0]) == 1;
         toy_sleep_ms(1);
     }
     cr_expect_eq(held, 0, "held in %d of 150 ms", held);
