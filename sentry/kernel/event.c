@@ -215,7 +215,7 @@ static struct platform_action kernel_event(void *arg, const struct platform_even
         if (unlikely(ev->hot))
             event_patch(t, ev->ip);
         s64 ret = syscall_dispatch(t, ev);
-        if (t->exited)
+        if (atomic_load(&t->exited)) /* in the call */
             return event_leave(t);
         t->syscall_ret = ret;
         if (t->syscall_nr != ~0ull) {

@@ -321,7 +321,7 @@ void task_exit(struct task *t, int wait_status)
 {
     struct thread_group *g = t->group;
     t->exit_code = wait_status;
-    t->exited = true;
+    atomic_store(&t->exited, true);
     exit_release_resources(t);
 
     rwlock_wrlock(&g_tasks_lock);

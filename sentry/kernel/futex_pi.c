@@ -31,7 +31,7 @@ static bool task_alive(int tid)
         return false;
     int s = atomic_load(&o->state);
     /* Set before the exiting task looks for those who wait for its locks. */
-    bool exited = __atomic_load_n(&o->exited, __ATOMIC_SEQ_CST);
+    bool exited = atomic_load(&o->exited);
     task_put(o);
     return !exited && s != TASK_ZOMBIE && s != TASK_DEAD;
 }

@@ -229,7 +229,7 @@ struct task {
     void *start_fp;                    /* kmalloc'ed FP state for START, or NULL */
     _Atomic bool in_event;             /* the platform has handed this task to the kernel */
     _Atomic bool sleeping;             /* in task_block */
-    bool exited;                       /* self: task_exit() has run inside a syscall */
+    _Atomic bool exited;               /* task_exit() has begun */
     struct syscall_args syscall_args;  /* as entered: for restart */
     s64 (*restart_fn)(struct task *t); /* ERESTART_RESTARTBLOCK */
     u64 restart_data[6];
