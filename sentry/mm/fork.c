@@ -63,7 +63,7 @@ static void copy_fields(struct mm *new, const struct mm *old)
     new->auxv_len = old->auxv_len;
     new->dumpable = old->dumpable;
     new->vdso_base = old->vdso_base;
-    new->membarrier_state = old->membarrier_state;
+    new->membarrier_state = atomic_load(&old->membarrier_state);
     if (old->exe) {
         file_get(old->exe);
         new->exe = old->exe;

@@ -141,7 +141,7 @@ struct mm {
     _Atomic u64 max_rss; /* bytes */
     _Atomic bool dumpable;
     u64 vdso_base;
-    u64 membarrier_state;
+    _Atomic u32 membarrier_state; /* the commands that it has registered for */
 };
 
 int mm_create(

@@ -103,7 +103,8 @@ static void membarrier_all(bool global, struct task *t)
             continue;
         struct sighand *sh = group_lock_sighand(l->group);
         list_for_each_entry (o, &l->group->tasks, group_node) {
-            if (o != t && o->pt && !atomic_load(&o->in_event))
+            /* In this order: pt is there once its thread has run. */
+            if (o != t && !atomic_load(&o->in_event) && o->pt)
                 platform_thread_interrupt(o->pt);
         }
         mutex_unlock(&sh->lock);
@@ -122,10 +123,11 @@ s64 sys_membarrier(struct task *t, const struct syscall_args *a)
         return MEMBARRIER_SUPPORTED;
     case LINUX_MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
     case LINUX_MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED:
-        t->mm->membarrier_state |= (u64)cmd;
+        atomic_fetch_or(&t->mm->membarrier_state, (u32)cmd);
         return 0;
     case LINUX_MEMBARRIER_CMD_PRIVATE_EXPEDITED:
-        if (!(t->mm->membarrier_state & LINUX_MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED))
+        if (!(atomic_load(&t->mm->membarrier_state) &
+              LINUX_MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED))
             return -EPERM;
         membarrier_all(false, t);
         return 0;
