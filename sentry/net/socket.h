@@ -61,8 +61,8 @@ struct socket {
     _Atomic u64 rcvtimeo_ns, sndtimeo_ns; /* 0 = none */
     _Atomic int error;                    /* SO_ERROR, cleared by reading */
     _Atomic bool listening;
-    u64 misc_opts; /* flags that are only kept: bit = option number */
-    s32 linger_on, linger_secs;
+    _Atomic u64 misc_opts; /* flags that are only kept: bit = option number */
+    _Atomic(struct linux_linger) linger;
 };
 
 #define SOCK_BUF_DEFAULT 212992u

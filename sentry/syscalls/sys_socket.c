@@ -250,6 +250,7 @@ static void set_buf(_Atomic u32 *to, s32 v, bool force)
 
 static int set_socket_option(struct socket *s, int name, const void *val, u32 len)
 {
+    struct linux_linger linger;
     s32 v = 0;
     switch (name) {
     case LINUX_SO_RCVTIMEO_OLD:
@@ -281,10 +282,11 @@ static int set_socket_option(struct socket *s, int name, const void *val, u32 le
         atomic_store(&s->passcred, v != 0);
         return 0;
     case LINUX_SO_LINGER:
-        if (len < 2 * sizeof(v))
+        if (len < sizeof(linger))
             return -EINVAL;
-        s->linger_on = v;
-        memcpy(&s->linger_secs, (const char *)val + sizeof(v), sizeof(v));
+        memcpy(&linger, val, sizeof(linger));
+        linger.l_onoff = linger.l_onoff != 0;
+        atomic_store(&s->linger, linger);
         return 0;
     case LINUX_SO_REUSEADDR:
     case LINUX_SO_KEEPALIVE:
@@ -293,7 +295,10 @@ static int set_socket_option(struct socket *s, int name, const void *val, u32 le
     case LINUX_SO_REUSEPORT:
     case LINUX_SO_PRIORITY:
     case LINUX_SO_DONTROUTE:
-        s->misc_opts = v ? s->misc_opts | 1ull << name : s->misc_opts & ~(1ull << name);
+        if (v)
+            atomic_fetch_or(&s->misc_opts, 1ull << name);
+        else
+            atomic_fetch_and(&s->misc_opts, ~(1ull << name));
         return 0;
     default:
         return -ENOPROTOOPT;
@@ -336,6 +341,7 @@ static void get_timeo(u64 ns, void *val, u32 *len)
 
 static int get_socket_option(struct socket *s, int name, void *val, u32 *len)
 {
+    struct linux_linger linger;
     s32 v;
     switch (name) {
     case LINUX_SO_TYPE:
@@ -366,12 +372,11 @@ static int get_socket_option(struct socket *s, int name, void *val, u32 *len)
     case LINUX_SO_SNDLOWAT:
         v = 1;
         break;
-    case LINUX_SO_LINGER: {
-        s32 l[2] = {s->linger_on, s->linger_secs};
-        *len = MIN(*len, (u32)sizeof(l));
-        memcpy(val, l, *len);
+    case LINUX_SO_LINGER:
+        linger = atomic_load(&s->linger);
+        *len = MIN(*len, (u32)sizeof(linger));
+        memcpy(val, &linger, *len);
         return 0;
-    }
     case LINUX_SO_RCVTIMEO_OLD:
     case LINUX_SO_RCVTIMEO_NEW:
         get_timeo(atomic_load(&s->rcvtimeo_ns), val, len);
@@ -387,7 +392,7 @@ static int get_socket_option(struct socket *s, int name, void *val, u32 *len)
     case LINUX_SO_REUSEPORT:
     case LINUX_SO_PRIORITY:
     case LINUX_SO_DONTROUTE:
-        v = (s32)(s->misc_opts >> name & 1);
+        v = (s32)(atomic_load(&s->misc_opts) >> name & 1);
         break;
     default:
         return -ENOPROTOOPT;
