@@ -372,6 +372,12 @@ static inline bool systrap_traps(void)
     return g_systrap.rungs & RUNG_TRAP;
 }
 
+/* Where a thread waits that runs no guest code. */
+static inline const char *stub_idle_label(void)
+{
+    return systrap_traps() ? systrap_stub_trap_idle : systrap_stub_idle;
+}
+
 /* What a stub thread reports, by the way that is in use, and the answer. -ESRCH: it is gone. */
 static inline int st_recv(struct platform_as *as, struct stub_thread *s,
                           struct linux_seccomp_notif *n)
@@ -537,14 +543,15 @@ void st_master_ring(void);
 /* stubs.c: on the master thread. */
 int stub_make(struct platform_as **out);
 int stub_add_thread(struct platform_as *as, struct stub_thread **out);
-/* Makes it fit for another guest. False: it can't be. */
-bool stub_recycle(struct platform_as *as);
 /* Ends the stub and frees all of it. */
 void stub_end(struct platform_as *as);
 void stub_leader_gone(struct platform_as *as, int status);
 void stub_template_gone(int status);
 struct platform_as *stub_find(int pid);
 void stub_poll_deaths(void);
+
+/* recycle.c: on the master thread. Makes it fit for another guest. False: it can't be. */
+bool stub_recycle(struct platform_as *as);
 
 /* as.c */
 int systrap_as_create(struct platform_as **out);
