@@ -270,12 +270,13 @@ static void exit_release_resources(struct task *t)
     struct fs_context *fs = t->fs;
     struct mount_ns *ns = t->mnt_ns;
     atomic_store(&t->mm_maxrss, atomic_load(&mm->max_rss));
+    /* First nobody finds them through the task any more: who does may take a reference. */
     t->mm = NULL;
-    mutex_unlock(&t->res_lock);
-    /* Closing files and locks needs t->files to be there still (POSIX lock owners). */
-    fdtable_put(files);
-    mutex_lock(&t->res_lock);
     t->files = NULL;
+    mutex_unlock(&t->res_lock);
+    fdtable_put(files);
+    /* Files that are closed may want these, of the current task. */
+    mutex_lock(&t->res_lock);
     t->fs = NULL;
     t->mnt_ns = NULL;
     mutex_unlock(&t->res_lock);

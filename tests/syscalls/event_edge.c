@@ -294,6 +294,38 @@ TEST(pidfd_poll_wait_and_getfd)
     EXPECT_ERRNO(syscall(SYS_pidfd_open, 0, 0), EINVAL);
 }
 
+/* Descriptors are there, or the table is gone: never something in between. */
+TEST(pidfd_getfd_from_a_process_that_exits)
+{
+    int p[2];
+    char c;
+    for (int round = 0; round < 250; round++) {
+        ASSERT_OK(pipe(p));
+        pid_t pid = t_fork();
+        if (pid == 0) {
+            for (int i = 0; i < 200; i++)
+                EXPECT_OK(open("/dev/null", O_RDONLY)); /* closing them takes a moment */
+            EXPECT_EQ(write(p[1], "g", 1), 1);
+            CHILD_EXIT();
+        }
+        int pfd = (int)syscall(SYS_pidfd_open, pid, 0);
+        if (pfd < 0 && errno == ENOSYS)
+            SKIP("no pidfd");
+        ASSERT_OK(pfd);
+        ASSERT_EQ(read(p[0], &c, 1), 1);
+        struct pollfd f = {pfd, POLLIN, 0};
+        int fd;
+        do {
+            while ((fd = (int)syscall(SYS_pidfd_getfd, pfd, p[0], 0)) >= 0)
+                EXPECT_OK(close(fd));
+        } while (poll(&f, 1, 0) == 0);
+        EXPECT_EXIT(pid, 0);
+        EXPECT_OK(close(pfd));
+        EXPECT_OK(close(p[0]));
+        EXPECT_OK(close(p[1]));
+    }
+}
+
 static void on_alarm(int sig T_UNUSED)
 {
 }
