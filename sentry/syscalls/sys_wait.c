@@ -24,6 +24,15 @@ static int put_rusage(struct task *t, uaddr_t u, const struct rusage_k *k)
     return copy_out(t, u, &ru, sizeof(ru));
 }
 
+/* Another thread, or the parent, may be moving the process to another group. */
+static int own_pgrp(struct task *t)
+{
+    rwlock_rdlock(&g_tasks_lock);
+    int id = t->group->pgrp->id;
+    rwlock_rdunlock(&g_tasks_lock);
+    return id;
+}
+
 s64 sys_wait4(struct task *t, const struct syscall_args *a)
 {
     int pid = arg_int(a, 0), options = arg_int(a, 2);
@@ -37,7 +46,7 @@ s64 sys_wait4(struct task *t, const struct syscall_args *a)
         o.idtype = LINUX_P_ALL;
     } else if (pid <= 0) {
         o.idtype = LINUX_P_PGID;
-        o.id = pid ? -pid : t->group->pgrp->id;
+        o.id = pid ? -pid : own_pgrp(t);
     }
     int ret = wait_children(t, &o, &r);
     if (ret <= 0)
@@ -86,7 +95,7 @@ s64 sys_waitid(struct task *t, const struct syscall_args *a)
         if (id < 0)
             return -EINVAL;
         if (!id)
-            o.id = t->group->pgrp->id;
+            o.id = own_pgrp(t);
         break;
     case LINUX_P_PIDFD:
         if (id < 0)
