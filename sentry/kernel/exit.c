@@ -307,6 +307,9 @@ static bool exit_leave_group(struct task *t)
     /* The status of a group that nobody killed as a whole is its leader's, or the last one's. */
     if (!g->group_exiting && (t == g->leader || last) && !(t != g->leader && g->leader_exited))
         g->exit_code = t->exit_code;
+    /* From now on nothing changes it: a SIGKILL that comes before the group is a zombie is late. */
+    if (last)
+        g->group_exiting = true;
     if (t == g->leader)
         g->leader_exited = true;
     atomic_store(&t->state, TASK_ZOMBIE);

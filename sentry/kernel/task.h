@@ -143,7 +143,7 @@ struct thread_group { /* a process */
     int exit_signal;          /* to the parent; TASKS */
     _Atomic bool zombie;      /* leader dead and every thread gone; reapable. TASKS to change */
     bool auto_reap;           /* parent ignores SIGCHLD */
-    int exit_code;            /* wait status once group_exit or zombie. SIGHAND */
+    int exit_code;            /* wait status. sighand->lock; immutable once nthreads is 0 */
     struct waitq child_waitq; /* wait4 of this process; SIGCHLD events */
 
     /* Referenced; exec replaces a shared one. From outside: group_lock_sighand(). */
@@ -161,7 +161,8 @@ struct thread_group { /* a process */
     bool cont_notify;          /* the parent has still to get CLD_CONTINUED; sighand->lock */
     u32 sig_queued;            /* entries in all queues; sighand->lock */
     bool leader_exited;        /* sighand->lock */
-    bool group_exiting;        /* sighand->lock; exit_code is set */
+    /* exit_code is set. Changed under sighand->lock; atomic for exit.c, which looks at ancestors. */
+    _Atomic bool group_exiting;
     struct task *exec_task;    /* task that is in de_thread; sighand->lock */
 
     struct mutex rlimit_lock; /* rank LEAF */
