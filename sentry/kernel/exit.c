@@ -288,21 +288,18 @@ static void exit_release_resources(struct task *t)
     mm_drop(mm);
 }
 
-/* TASKS (write): out of the group. True when it was the last one. */
-static bool exit_leave_group(struct task *t)
+/* TASKS (write): out of the group. True when it was the last one. *stop_sig: the signal of a stop that
+ * waited for this task only, and of which the parent is to be told. */
+static bool exit_leave_group(struct task *t, int *stop_sig)
 {
     struct thread_group *g = t->group;
     struct sighand *sh = group_lock_sighand(g);
     t->pt = NULL;
-    signal_retarget(t, ~t->blocked);
-    if (t->stop_pending || g->stop == GROUP_STOPPING) {
-        if (t->stop_pending && g->stop_count > 0)
-            g->stop_count--;
-        t->stop_pending = false;
-    }
     sigpending_flush(g, &t->pending);
     list_del(&t->group_node);
     bool last = --g->nthreads == 0;
+    signal_retarget(t, ~t->blocked);
+    *stop_sig = group_stop_take_part(t) && !last ? g->stop_signal : 0;
     struct task *waiting = g->exec_task;
     /* The status of a group that nobody killed as a whole is its leader's, or the last one's. */
     if (!g->group_exiting && (t == g->leader || last) && !(t != g->leader && g->leader_exited))
@@ -329,7 +326,8 @@ void task_exit(struct task *t, int wait_status)
     exit_release_resources(t);
 
     rwlock_wrlock(&g_tasks_lock);
-    bool last = exit_leave_group(t);
+    int stop_sig;
+    bool last = exit_leave_group(t, &stop_sig);
     bool init = g == g_init && last;
     bool leader = t == g->leader; /* a thread that waits in execve takes over at the unlock */
     if (!leader) {
@@ -345,6 +343,8 @@ void task_exit(struct task *t, int wait_status)
     int code = last ? g->exit_code : 0;
     rwlock_wrunlock(&g_tasks_lock);
     mount_prune();
+    if (stop_sig)
+        exit_notify_parent_stop(g, LINUX_CLD_STOPPED, stop_sig);
     if (last) {
         posix_timers_exit(g);
         cpu_limit_exit(g);

@@ -59,25 +59,34 @@ static void signal_restart(struct task *t, const struct sigaction_k *ka)
     t->syscall_nr = ~0ull; /* done: a second handler must not restart it again */
 }
 
+bool group_stop_take_part(struct task *t)
+{
+    struct thread_group *g = t->group;
+    if (!t->stop_pending)
+        return false;
+    t->stop_pending = false;
+    if (g->stop_count == 0 || --g->stop_count || g->stop != GROUP_STOPPING)
+        return false;
+    g->stop = GROUP_STOPPED;
+    g->stop_wait_pending = true;
+    return true;
+}
+
 /* SIGHAND held. The calling task takes part in the stop of its group. Returns unlocked. */
 static void group_stop_wait(struct task *t, struct sighand *sh)
 {
     struct thread_group *g = t->group;
-    bool last = false;
-    t->stop_pending = false;
-    if (g->stop_count > 0 && --g->stop_count == 0 && g->stop == GROUP_STOPPING) {
-        g->stop = GROUP_STOPPED;
-        g->stop_wait_pending = true;
-        last = true;
-    }
+    bool last = group_stop_take_part(t);
+    int sig = g->stop_signal;
     signal_recalc(t);
     mutex_unlock(&sh->lock);
     if (last)
-        exit_notify_parent_stop(g, LINUX_CLD_STOPPED, g->stop_signal);
+        exit_notify_parent_stop(g, LINUX_CLD_STOPPED, sig);
     for (;;) {
         task_prepare_block(t);
         sh = group_lock_sighand(g);
-        bool stopped = g->stop != GROUP_RUNNING && !atomic_load(&t->killed);
+        /* stop_pending: it was continued, and stopped again before this task had woken. */
+        bool stopped = g->stop != GROUP_RUNNING && !t->stop_pending && !atomic_load(&t->killed);
         mutex_unlock(&sh->lock);
         if (!stopped)
             break;

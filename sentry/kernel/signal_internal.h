@@ -22,6 +22,9 @@ bool signal_timer_queued(struct thread_group *g, struct task *t, struct posix_ti
 int signal_dequeue_locked(struct task *t, sigset64 set, struct linux_siginfo *info);
 sigset64 signal_pending_locked(struct task *t);
 void signal_recalc(struct task *t);
+/* SIGHAND held: t, which has stop_pending, stops or leaves. True when the group's stop waited for it
+ * only: the parent is to be told, once the lock is dropped. */
+bool group_stop_take_part(struct task *t);
 void signal_retarget(struct task *t, sigset64 which);
 void group_kill_locked(struct thread_group *g, int status);
 /* Makes t run signal_work() soon. */

@@ -268,3 +268,40 @@ TEST(parent_death_signal)
     close(got.fd[1]);
     t_gate_wait(&got);
 }
+
+static void *ending_thread(void *arg)
+{
+    return arg;
+}
+
+static void *thread_maker(void *arg)
+{
+    pthread_t t;
+    for (;;)
+        if (pthread_create(&t, NULL, ending_thread, NULL) == 0)
+            pthread_join(t, NULL);
+    return arg;
+}
+
+/* Stops come while threads begin and end, and before all have woken from the one before. */
+TEST(every_stop_of_a_busy_process_is_reported)
+{
+    pid_t pid = t_fork();
+    if (pid == 0) {
+        pthread_t t;
+        for (int i = 0; i < 3; i++)
+            ASSERT_EQ(pthread_create(&t, NULL, thread_maker, NULL), 0);
+        for (;;)
+            pause();
+    }
+    for (int i = 0; i < 500; i++) {
+        int st;
+        ASSERT_OK(kill(pid, SIGSTOP));
+        ASSERT_EQ(waitpid(pid, &st, WUNTRACED), pid);
+        ASSERT(WIFSTOPPED(st));
+        ASSERT_OK(kill(pid, SIGCONT));
+        usleep(i % 16 * 10);
+    }
+    ASSERT_OK(kill(pid, SIGKILL));
+    EXPECT_KILLED(pid, SIGKILL);
+}
