@@ -180,7 +180,7 @@ static int clone_context(struct task *t, struct task *c, const struct clone_para
 
 static void clone_inherit(struct task *t, struct task *c, const struct clone_params *p)
 {
-    memcpy(c->comm, t->comm, sizeof(c->comm));
+    task_get_comm(t, c->comm);
     cred_get(t->cred);
     c->cred = t->cred;
     c->blocked = t->blocked;

@@ -29,8 +29,10 @@ static void syscall_log_unimplemented(struct task *t, u64 nr, const struct sysca
         if (atomic_fetch_or(&g_unimplemented[nr / 64], bit) & bit)
             return;
     }
+    char comm[TASK_COMM_LEN];
+    task_get_comm(t, comm);
     log_info("unimplemented syscall %llu (%s) by %s", (unsigned long long)nr,
-             d && d->name ? d->name : "unknown", t->comm);
+             d && d->name ? d->name : "unknown", comm);
 }
 
 static s64 syscall_run(struct task *t, u64 nr, const struct syscall_args *args)
@@ -87,6 +89,14 @@ static void fault_error_code(struct task *t, const struct platform_event *ev, en
         t->fault_err |= LINUX_PF_WRITE; /* reading would have been allowed */
 }
 
+static void event_oom(struct task *t)
+{
+    char comm[TASK_COMM_LEN];
+    task_get_comm(t, comm);
+    log_warn("out of memory: killing process %d (%s)", t->group->id, comm);
+    group_exit(t, LINUX_SIGKILL);
+}
+
 static void event_fault(struct task *t, const struct platform_event *ev)
 {
     t->fault_addr = ev->addr;
@@ -129,8 +139,7 @@ static void event_fault(struct task *t, const struct platform_event *ev)
         fault_signal(t, LINUX_SIGBUS, LINUX_BUS_ADRERR, ev->addr);
         break;
     case MM_FAULT_OOM:
-        log_warn("out of memory: killing process %d (%s)", t->group->id, t->comm);
-        group_exit(t, LINUX_SIGKILL);
+        event_oom(t);
         break;
     }
 }
@@ -161,8 +170,10 @@ static void event_patch(struct task *t, u64 ip)
 
 static void event_died(struct task *t)
 {
+    char comm[TASK_COMM_LEN];
+    task_get_comm(t, comm);
     log_warn("the stub of process %d (%s) is gone: killed on the host, or out of memory",
-             t->group->id, t->comm);
+             t->group->id, comm);
     group_exit(t, LINUX_SIGKILL);
 }
 

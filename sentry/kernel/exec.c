@@ -91,12 +91,12 @@ void exec_adopt_image(struct task *t, struct loader_result *res)
     mutex_lock(&t->res_lock);
     t->mm = res->mm;
     t->cred = res->cred;
+    memcpy(t->comm, res->comm, sizeof(t->comm));
     mutex_unlock(&t->res_lock);
     answers_cred_changed(t);
     cred_put(old);
     res->mm = NULL;
     res->cred = NULL;
-    memcpy(t->comm, res->comm, sizeof(t->comm));
 }
 
 /* Descriptors shared with another process (CLONE_FILES) become the image's own. */

@@ -134,8 +134,10 @@ static void signal_default_stop(struct task *t, int sig)
 
 static void signal_fatal(struct task *t, int sig, const struct linux_siginfo *info)
 {
+    char comm[TASK_COMM_LEN];
+    task_get_comm(t, comm);
     /* There are no core files (RLIMIT_CORE is honoured as 0), so WCOREDUMP is never set. */
-    log_debug("process %d (%s) killed by signal %d, code %d, address %#llx", t->group->id, t->comm,
+    log_debug("process %d (%s) killed by signal %d, code %d, address %#llx", t->group->id, comm,
               sig, info->si_code, (unsigned long long)info->fault.addr);
     group_exit(t, sig);
 }

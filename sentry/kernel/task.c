@@ -56,6 +56,20 @@ void task_put(struct task *t)
     kcache_free(task, t);
 }
 
+void task_get_comm(struct task *t, char out[TASK_COMM_LEN])
+{
+    mutex_lock(&t->res_lock);
+    memcpy(out, t->comm, TASK_COMM_LEN);
+    mutex_unlock(&t->res_lock);
+}
+
+void task_set_comm(struct task *t, const char comm[TASK_COMM_LEN])
+{
+    mutex_lock(&t->res_lock);
+    memcpy(t->comm, comm, TASK_COMM_LEN - 1);
+    mutex_unlock(&t->res_lock);
+}
+
 struct thread_group *group_alloc(struct sighand *sh)
 {
     struct thread_group *g = kcache_alloc(thread_group);

@@ -163,7 +163,7 @@ struct thread_group { /* a process */
     bool leader_exited;        /* sighand->lock */
     /* exit_code is set. Changed under sighand->lock; atomic for exit.c, which looks at ancestors. */
     _Atomic bool group_exiting;
-    struct task *exec_task;    /* task that is in de_thread; sighand->lock */
+    struct task *exec_task; /* task that is in de_thread; sighand->lock */
 
     struct mutex rlimit_lock; /* rank LEAF */
     struct linux_rlimit rlimits[LINUX_RLIM_NLIMITS];
@@ -186,6 +186,8 @@ enum task_state {
     TASK_DEAD
 };
 
+#define TASK_COMM_LEN 16 /* with the terminating NUL */
+
 struct task {
     struct ref refs;
     int tid;                    /* immutable, but exec by a non-leader takes the leader's (TASKS) */
@@ -194,7 +196,7 @@ struct task {
     struct platform_thread
         *pt;           /* set before START; NULL once EXIT is near: SIGHAND to read from outside */
     _Atomic int state; /* enum task_state, for /proc and group stop */
-    char comm[16];     /* LEAF-free: written by self, torn reads are harmless */
+    char comm[TASK_COMM_LEN]; /* res_lock: see task_get_comm() */
 
     /* Shared resources; pointers are changed by self under the LEAF lock res_lock, read by self
      * freely, by others (proc) under res_lock. */
@@ -276,6 +278,9 @@ extern _Thread_local struct task *current;
 
 void task_get(struct task *t);
 void task_put(struct task *t);
+/* The name, of any task. Takes the LEAF lock res_lock. */
+void task_get_comm(struct task *t, char out[TASK_COMM_LEN]);
+void task_set_comm(struct task *t, const char comm[TASK_COMM_LEN]);
 /* By number, referenced, or NULL. task_find takes TASKS for reading; _locked wants it held. */
 struct task *task_find(int tid);
 struct task *task_find_locked(int tid);

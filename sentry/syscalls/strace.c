@@ -284,13 +284,12 @@ static void strace_line(struct task *t, u64 nr, const struct syscall_args *args,
         .ret = ret > 0 ? (u64)ret : 0,
         .exit = exit,
     };
-    char comm[sizeof(t->comm)];
+    char comm[TASK_COMM_LEN];
     bool new_image = exit && ret == 0 && (nr == LINUX_SYS_execve || nr == LINUX_SYS_execveat);
 
     if (nr < SYSCALL_COUNT ? !traced[nr] : !traced[0])
         return;
-    memcpy(comm, t->comm, sizeof(comm));
-    comm[sizeof(comm) - 1] = '\0';
+    task_get_comm(t, comm);
     line[0] = '\0';
     out_printf(&out, "[%4d:%4d] %s %s ", t->group->id, t->tid, comm, exit ? "X" : "E");
     show_call(&a, d, nr, !new_image, ret);

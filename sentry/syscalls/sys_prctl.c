@@ -101,9 +101,11 @@ static s64 prctl_cap_ambient(struct task *t, const struct syscall_args *a)
 
 static s64 prctl_name(struct task *t, u64 op, uaddr_t u)
 {
-    char name[16] = {0};
-    if (op == LINUX_PR_GET_NAME)
-        return copy_out(t, u, t->comm, sizeof(t->comm));
+    char name[TASK_COMM_LEN] = {0};
+    if (op == LINUX_PR_GET_NAME) {
+        task_get_comm(t, name);
+        return copy_out(t, u, name, sizeof(name));
+    }
     ssize_t n = copy_in_str(t, name, sizeof(name), u);
     if (n == -ENAMETOOLONG) {
         if (copy_in(t, name, u, sizeof(name)))
@@ -112,7 +114,7 @@ static s64 prctl_name(struct task *t, u64 op, uaddr_t u)
     } else if (n < 0) {
         return n;
     }
-    memcpy(t->comm, name, sizeof(name));
+    task_set_comm(t, name);
     return 0;
 }
 

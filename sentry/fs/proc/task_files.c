@@ -90,11 +90,11 @@ int proc_show_limits(struct inode *inode, struct ktext *out)
 int proc_show_comm(struct inode *inode, struct ktext *out)
 {
     struct task *t = proc_task_get(inode);
-    char comm[17] = {0};
+    char comm[TASK_COMM_LEN];
 
     if (!t)
         return -ESRCH;
-    memcpy(comm, t->comm, 16);
+    task_get_comm(t, comm);
     task_put(t);
     ktext_escape(out, comm);
     ktext_puts(out, "\n");
@@ -104,7 +104,7 @@ int proc_show_comm(struct inode *inode, struct ktext *out)
 int proc_store_comm(struct inode *inode, const char *buf, size_t n)
 {
     struct task *t = proc_task_get(inode);
-    char comm[16] = {0};
+    char comm[TASK_COMM_LEN] = {0};
     int err = 0;
 
     if (!t)
@@ -113,7 +113,7 @@ int proc_store_comm(struct inode *inode, const char *buf, size_t n)
         err = -EINVAL;
     } else {
         strncpy(comm, buf, sizeof(comm) - 1);
-        memcpy(t->comm, comm, sizeof(comm));
+        task_set_comm(t, comm);
     }
     task_put(t);
     return err;
@@ -240,11 +240,11 @@ int proc_show_sched(struct inode *inode, struct ktext *out)
     struct task *t = proc_task_get(inode);
     u64 user, sys, ns;
     int nthreads, prio;
-    char comm[17] = {0};
+    char comm[TASK_COMM_LEN];
 
     if (!t)
         return -ESRCH;
-    memcpy(comm, t->comm, 16);
+    task_get_comm(t, comm);
     rwlock_rdlock(&g_tasks_lock);
     nthreads = t->group->nthreads;
     rwlock_rdunlock(&g_tasks_lock);

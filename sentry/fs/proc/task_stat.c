@@ -106,12 +106,6 @@ static void collect(struct task *t, bool whole, struct snapshot *s)
         task_cpu_time(t, &s->usage.utime_ns, &s->usage.stime_ns);
 }
 
-static void get_comm(struct task *t, char out[17])
-{
-    memcpy(out, t->comm, 16);
-    out[16] = 0;
-}
-
 static u64 get_rlimit(struct thread_group *g, int which)
 {
     u64 v;
@@ -154,13 +148,13 @@ int proc_show_stat(struct inode *inode, struct ktext *out)
     struct layout l = {0};
     struct snapshot s;
     struct mm *mm;
-    char comm[17];
+    char comm[TASK_COMM_LEN];
     u64 start, boot = g_init ? g_init->start_ns : 0;
 
     if (!t)
         return -ESRCH;
     collect(t, pi->whole, &s);
-    get_comm(t, comm);
+    task_get_comm(t, comm);
     mm = task_mm_get(t);
     if (mm) {
         mm_get_stats(mm, &ms);
@@ -259,9 +253,9 @@ static void status_ids(struct task *t, const struct snapshot *s, const struct cr
                        struct proc_inode *pi, struct ktext *out)
 {
     struct fs_context *fs = proc_fs_context_get(t);
-    char comm[17];
+    char comm[TASK_COMM_LEN];
 
-    get_comm(t, comm);
+    task_get_comm(t, comm);
     ktext_puts(out, "Name:\t");
     ktext_escape(out, comm);
     ktext_puts(out, "\n");
