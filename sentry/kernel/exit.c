@@ -192,8 +192,9 @@ static void exit_reparent_children(struct thread_group *g)
         c->parent = reaper;
         answers_parent_changed(c); /* before the signal tells of it */
         list_for_each_entry (t, &c->tasks, group_node) {
-            if (t->pdeath_signal)
-                signal_send_task(t, t->pdeath_signal, NULL);
+            int sig = t->pdeath_signal;
+            if (sig)
+                signal_send_task(t, sig, NULL);
         }
         if (!reaper)
             continue;

@@ -139,10 +139,9 @@ struct thread_group { /* a process */
     struct process_group *pgrp;  /* referenced; TASKS */
     struct list_head pgrp_node;  /* TASKS */
     bool did_exec;               /* setpgid of a child: EACCES */
-    bool child_subreaper, has_subreaper_ancestor;
+    _Atomic bool child_subreaper;
     int exit_signal;          /* to the parent; TASKS */
     _Atomic bool zombie;      /* leader dead and every thread gone; reapable. TASKS to change */
-    bool auto_reap;           /* parent ignores SIGCHLD */
     int exit_code;            /* wait status. sighand->lock; immutable once nthreads is 0 */
     struct waitq child_waitq; /* wait4 of this process; SIGCHLD events */
 
@@ -171,7 +170,7 @@ struct thread_group { /* a process */
     u64 start_ns;                               /* CLOCK_MONOTONIC */
     struct cpu_limit *_Atomic cpu_limit;        /* owner: kernel/cpu_limit.c */
     struct posix_timers *_Atomic timers;        /* owner: kernel/posix_timer.c */
-    s32 oom_score_adj;
+    _Atomic s32 oom_score_adj;
 };
 
 /* ---- tasks --------------------------------------------------------------------------------- */
@@ -241,10 +240,10 @@ struct task {
     uaddr_t clear_child_tid; /* self */
     uaddr_t robust_list;     /* written by self; others read: atomic */
     u64 robust_len;
-    struct task *vfork_parent; /* referenced; woken when this one execs or exits. TASKS */
+    struct task *vfork_parent; /* referenced; woken when this one execs or exits. self */
     _Atomic bool vfork_done;   /* on the parent */
     int exit_code;             /* wait status form, self until zombie */
-    int pdeath_signal;         /* self; sent by the parent's exit under TASKS */
+    _Atomic int pdeath_signal; /* written by self; sent by the parent's exit */
     uaddr_t set_child_tid;     /* written by the child when it starts; self */
 
     /* accounting */
@@ -257,13 +256,13 @@ struct task {
 
     /* misc */
     _Atomic int nice;
-    u64 timerslack_ns;
+    _Atomic u64 timerslack_ns;
     u64 cpu_mask[16]; /* sched_setaffinity */
     u64 rseq_addr;
     u32 rseq_len, rseq_sig;
-    u32 personality;
-    int mempolicy; /* LINUX_MPOL_*, as set; self */
-    bool no_new_privs;
+    _Atomic u32 personality;   /* written by self */
+    int mempolicy;             /* LINUX_MPOL_*, as set; self */
+    _Atomic bool no_new_privs; /* written by self; never cleared */
     /* The platform has answers of ours: answers.c. Set by self, with TASKS held */
     bool answering;
     _Atomic int sched_policy, sched_priority;

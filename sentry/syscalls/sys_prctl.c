@@ -122,9 +122,7 @@ static s64 prctl_subreaper(struct task *t, const struct syscall_args *a)
 {
     if (arg_int(a, 0) == LINUX_PR_GET_CHILD_SUBREAPER)
         return put_u32(t, arg_ptr(a, 1), t->group->child_subreaper);
-    rwlock_wrlock(&g_tasks_lock);
     t->group->child_subreaper = a->v[1] != 0;
-    rwlock_wrunlock(&g_tasks_lock);
     return 0;
 }
 

@@ -136,8 +136,9 @@ int proc_show_oom_score(struct inode *inode, struct ktext *out)
         mm_get_stats(mm, &ms);
         mm_put(mm);
         points += (s64)(ms.rss_bytes / PAGE_SIZE) * 1000 / MAX(pages, (s64)1);
-        points += t->group->oom_score_adj;
-        points = points < 0 || t->group->oom_score_adj == -1000 ? 0 : points * 2 / 3;
+        s32 adj = t->group->oom_score_adj;
+        points += adj;
+        points = points < 0 || adj == -1000 ? 0 : points * 2 / 3;
     } else {
         points = 0;
     }
@@ -152,7 +153,7 @@ int proc_show_oom_score_adj(struct inode *inode, struct ktext *out)
 
     if (!t)
         return -ESRCH;
-    ktext_printf(out, "%d\n", __atomic_load_n(&t->group->oom_score_adj, __ATOMIC_RELAXED));
+    ktext_printf(out, "%d\n", t->group->oom_score_adj);
     task_put(t);
     return 0;
 }
@@ -168,11 +169,10 @@ int proc_store_oom_score_adj(struct inode *inode, const char *buf, size_t n)
     t = proc_task_get(inode);
     if (!t)
         return -ESRCH;
-    if (v < __atomic_load_n(&t->group->oom_score_adj, __ATOMIC_RELAXED) &&
-        !capable(LINUX_CAP_SYS_RESOURCE))
+    if (v < t->group->oom_score_adj && !capable(LINUX_CAP_SYS_RESOURCE))
         err = -EACCES;
     else
-        __atomic_store_n(&t->group->oom_score_adj, (s32)v, __ATOMIC_RELAXED);
+        t->group->oom_score_adj = (s32)v;
     task_put(t);
     return err;
 }
@@ -201,7 +201,7 @@ int proc_show_timerslack(struct inode *inode, struct ktext *out)
 
     if (err)
         return err;
-    ktext_printf(out, "%llu\n", (ull)__atomic_load_n(&t->timerslack_ns, __ATOMIC_RELAXED));
+    ktext_printf(out, "%llu\n", (ull)t->timerslack_ns);
     task_put(t);
     return 0;
 }
@@ -217,7 +217,7 @@ int proc_store_timerslack(struct inode *inode, const char *buf, size_t n)
     err = timerslack_task(inode, &t);
     if (err)
         return err;
-    __atomic_store_n(&t->timerslack_ns, v ? (u64)v : 50000, __ATOMIC_RELAXED);
+    t->timerslack_ns = v ? (u64)v : 50000;
     task_put(t);
     return 0;
 }
