@@ -191,7 +191,9 @@ static void clone_inherit(struct task *t, struct task *c, const struct clone_par
     c->sched_policy = t->sched_reset_on_fork ? 0 : t->sched_policy;
     c->sched_priority = t->sched_reset_on_fork ? 0 : t->sched_priority;
     c->timerslack_ns = t->timerslack_ns;
+    mutex_lock(&t->res_lock);
     memcpy(c->cpu_mask, t->cpu_mask, sizeof(c->cpu_mask));
+    mutex_unlock(&t->res_lock);
     c->personality = t->personality;
     c->no_new_privs = t->no_new_privs;
     if (!(p->flags & LINUX_CLONE_VM)) {

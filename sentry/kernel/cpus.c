@@ -4,6 +4,7 @@
 
 #include "cvisor/compiler.h"
 #include "cvisor/host.h"
+#include "sentry/kernel/task.h"
 
 #include <string.h>
 
@@ -32,4 +33,20 @@ void cpus_mask(u64 mask[16])
     memset(mask, 0, 16 * sizeof(u64));
     for (int i = 0; i < g_cpus; i++)
         mask[i / 64] |= 1ull << (i % 64);
+}
+
+void cpus_get_allowed(struct task *t, u64 mask[16])
+{
+    cpus_mask(mask);
+    mutex_lock(&t->res_lock);
+    for (size_t i = 0; i < ARRAY_SIZE(t->cpu_mask); i++)
+        mask[i] &= t->cpu_mask[i];
+    mutex_unlock(&t->res_lock);
+}
+
+void cpus_set_allowed(struct task *t, const u64 mask[16])
+{
+    mutex_lock(&t->res_lock);
+    memcpy(t->cpu_mask, mask, sizeof(t->cpu_mask));
+    mutex_unlock(&t->res_lock);
 }

@@ -257,7 +257,7 @@ struct task {
     /* misc */
     _Atomic int nice;
     _Atomic u64 timerslack_ns;
-    u64 cpu_mask[16]; /* sched_setaffinity */
+    u64 cpu_mask[16]; /* sched_setaffinity, also by others; res_lock: see cpus.h */
     u64 rseq_addr;
     u32 rseq_len, rseq_sig;
     _Atomic u32 personality;   /* written by self */

@@ -219,9 +219,7 @@ s64 sys_sched_getaffinity(struct task *t, const struct syscall_args *a)
     if (!to)
         return -ESRCH;
     u64 mask[16];
-    cpus_mask(mask);
-    for (size_t i = 0; i < ARRAY_SIZE(mask); i++)
-        mask[i] &= to->cpu_mask[i];
+    cpus_get_allowed(to, mask);
     task_put(to);
     bytes = MIN(bytes, (size_t)len);
     if (copy_out(t, arg_ptr(a, 2), mask, bytes))
@@ -242,7 +240,7 @@ s64 sys_sched_setaffinity(struct task *t, const struct syscall_args *a)
         any |= mask[i] & have[i];
     int err = !sched_owner(t, to) ? -EPERM : !any ? -EINVAL : 0;
     if (!err)
-        memcpy(to->cpu_mask, mask, sizeof(mask));
+        cpus_set_allowed(to, mask);
     task_put(to);
     return err;
 }

@@ -303,9 +303,7 @@ static void status_cpus(struct task *t, const struct snapshot *s, struct ktext *
     unsigned n = (unsigned)cpus_count();
     u64 mask[16];
 
-    cpus_mask(mask);
-    for (size_t i = 0; i < ARRAY_SIZE(mask); i++)
-        mask[i] &= t->cpu_mask[i];
+    cpus_get_allowed(t, mask);
     ktext_puts(out, "Cpus_allowed:\t");
     ktext_bitmap(out, mask, n);
     ktext_puts(out, "\nCpus_allowed_list:\t");
