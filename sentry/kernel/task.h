@@ -138,7 +138,7 @@ struct thread_group { /* a process */
     struct list_head sibling;    /* TASKS */
     struct process_group *pgrp;  /* referenced; TASKS */
     struct list_head pgrp_node;  /* TASKS */
-    bool did_exec;               /* setpgid of a child: EACCES */
+    bool did_exec;               /* setpgid of a child: EACCES. TASKS */
     _Atomic bool child_subreaper;
     int exit_signal;          /* to the parent; TASKS */
     _Atomic bool zombie;      /* leader dead and every thread gone; reapable. TASKS to change */
@@ -189,8 +189,9 @@ enum task_state {
 
 struct task {
     struct ref refs;
-    int tid;                    /* immutable, but exec by a non-leader takes the leader's (TASKS) */
-    struct thread_group *group; /* referenced; immutable */
+    /* Immutable, but exec by a non-leader takes the leader's: changed under TASKS (write) */
+    _Atomic int tid;
+    struct thread_group *group;  /* referenced; immutable */
     struct list_head group_node; /* TASKS */
     struct platform_thread
         *pt;           /* set before START; NULL once EXIT is near: SIGHAND to read from outside */

@@ -29,6 +29,8 @@ struct snapshot {
     struct rusage_k usage, children;
     sigset64 pending, shared, blocked, ignored, caught;
     u32 queued;
+    int exit_code;
+    bool did_exec;
     char state;
 };
 
@@ -59,6 +61,7 @@ static void collect_signals(struct task *t, struct sighand *sh, struct snapshot 
     s->shared = t->group->pending.set;
     s->blocked = t->blocked;
     s->queued = t->group->sig_queued;
+    s->exit_code = t->group->exit_code;
     if (t->group->stop == GROUP_STOPPED && strchr("RSD", s->state))
         s->state = 'T'; /* it waits for SIGCONT */
     for (int sig = 1; sig <= NSIG; sig++) {
@@ -89,6 +92,7 @@ static void collect(struct task *t, bool whole, struct snapshot *s)
     }
     s->nthreads = g->nthreads;
     s->exit_signal = g->exit_signal;
+    s->did_exec = g->did_exec;
     s->children = g->children_usage;
     if (whole) {
         group_usage_locked(g, &s->usage);
@@ -169,7 +173,7 @@ int proc_show_stat(struct inode *inode, struct ktext *out)
     ktext_escape(out, comm);
     ktext_printf(out, ") %c %d %d %d %d %d %u %llu %llu %llu %llu %llu %llu %llu %llu", s.state,
                  s.ppid, s.pgid, s.sid, s.has_tty ? 0x8800 : 0, s.tpgid,
-                 PF_RANDOMIZE | (t->group->did_exec ? 0 : PF_FORKNOEXEC), (ull)s.usage.minflt,
+                 PF_RANDOMIZE | (s.did_exec ? 0 : PF_FORKNOEXEC), (ull)s.usage.minflt,
                  (ull)s.children.minflt, (ull)s.usage.majflt, (ull)s.children.majflt,
                  (ull)(s.usage.utime_ns / NS_PER_TICK), (ull)(s.usage.stime_ns / NS_PER_TICK),
                  (ull)(s.children.utime_ns / NS_PER_TICK),
@@ -185,7 +189,7 @@ int proc_show_stat(struct inode *inode, struct ktext *out)
                  t->sched_policy);
     ktext_printf(out, " %llu %llu %llu %llu %llu %llu %llu %d\n", (ull)l.start_data,
                  (ull)l.end_data, (ull)l.start_brk, (ull)l.arg_start, (ull)l.arg_end,
-                 (ull)l.env_start, (ull)l.env_end, s.state == 'Z' ? t->group->exit_code : 0);
+                 (ull)l.env_start, (ull)l.env_end, s.state == 'Z' ? s.exit_code : 0);
     task_put(t);
     return 0;
 }
