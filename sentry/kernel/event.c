@@ -48,9 +48,9 @@ static s64 syscall_run(struct task *t, u64 nr, const struct syscall_args *args)
 static s64 syscall_dispatch(struct task *t, const struct platform_event *ev)
 {
     u64 nr = ev->nr;
-    t->syscall_nr = nr;
+    task_set_syscall(t, nr);
     for (int i = 0; i < 6; i++)
-        t->syscall_args.v[i] = ev->args[i];
+        __atomic_store_n(&t->syscall_args.v[i], ev->args[i], __ATOMIC_RELAXED);
     if (unlikely(g_strace_on)) {
         struct syscall_args entry = t->syscall_args;
         strace_enter(t, nr, &entry);
@@ -152,7 +152,7 @@ static void event_start(struct task *t)
         t->start_fp = NULL;
     }
     t->regs_valid = t->regs_dirty = true;
-    t->syscall_nr = ~0ull;
+    task_set_syscall(t, ~0ull);
     if (t->set_child_tid.v) {
         (void)put_u32(t, t->set_child_tid, (u32)t->tid);
         t->set_child_tid = uaddr(0);
@@ -216,7 +216,7 @@ static struct platform_action kernel_event(void *arg, const struct platform_even
     bool start = ev->type == PLATFORM_START;
     if (!start)
         t->regs_valid = t->regs_dirty = false;
-    t->syscall_nr = ~0ull;
+    task_set_syscall(t, ~0ull);
 
     switch (ev->type) {
     case PLATFORM_START:

@@ -56,7 +56,7 @@ static void signal_restart(struct task *t, const struct sigaction_k *ka)
     } else {
         r->rax = (u64)(s64)-EINTR;
     }
-    t->syscall_nr = ~0ull; /* done: a second handler must not restart it again */
+    task_set_syscall(t, ~0ull); /* done: a second handler must not restart it again */
 }
 
 bool group_stop_take_part(struct task *t)

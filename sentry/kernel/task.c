@@ -29,7 +29,7 @@ struct task *task_alloc(struct thread_group *g)
     mutex_init(&t->res_lock, LOCK_LEAF);
     sigpending_init(&t->pending);
     t->altstack.ss_flags = LINUX_SS_DISABLE;
-    t->syscall_nr = ~0ull;
+    task_set_syscall(t, ~0ull);
     t->timerslack_ns = 50000;
     /* Until the platform runs it, there is nothing that a signal could interrupt. */
     atomic_store(&t->in_event, true);

@@ -227,13 +227,14 @@ struct task {
     /* Registers: valid inside an event; see regs.h. self */
     struct arch_regs regs;
     bool regs_valid, regs_dirty;
-    u64 syscall_nr;                    /* current syscall, ~0 when not in one: nothing to restart */
+    /* Current syscall, ~0 when not in one: nothing to restart. Written by self; see task_set_syscall() */
+    _Atomic u64 syscall_nr;
     s64 syscall_ret;                   /* its result so far, before signals are looked at */
     void *start_fp;                    /* kmalloc'ed FP state for START, or NULL */
     _Atomic bool in_event;             /* the platform has handed this task to the kernel */
     _Atomic bool sleeping;             /* in task_block */
     _Atomic bool exited;               /* task_exit() has begun */
-    struct syscall_args syscall_args;  /* as entered: for restart */
+    struct syscall_args syscall_args;  /* as entered: for restart. Written by self, atomically */
     s64 (*restart_fn)(struct task *t); /* ERESTART_RESTARTBLOCK */
     u64 restart_data[6];
 
@@ -275,6 +276,12 @@ extern struct rwlock g_tasks_lock;
 extern struct thread_group *g_init; /* process 1 of the sandbox */
 /* The task whose event this host thread handles; NULL on the sentry's own threads. */
 extern _Thread_local struct task *current;
+
+/* /proc looks at it at any time; that needs no order. Self. */
+static inline void task_set_syscall(struct task *t, u64 nr)
+{
+    atomic_store_explicit(&t->syscall_nr, nr, memory_order_relaxed);
+}
 
 void task_get(struct task *t);
 void task_put(struct task *t);

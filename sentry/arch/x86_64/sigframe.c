@@ -116,7 +116,7 @@ int arch_signal_frame(struct task *t, int sig, const struct linux_siginfo *info,
     r->eflags &= ~EFLAGS_HANDLER_CLEAR;
     r->cs = ARCH_USER_CS;
     r->ss = ARCH_USER_DS;
-    t->syscall_nr = ~0ull;
+    task_set_syscall(t, ~0ull);
     return 0;
 }
 
@@ -202,11 +202,11 @@ s64 arch_sigreturn(struct task *t)
                 .ss_flags = ss.ss_flags & (s32)LINUX_SS_AUTODISARM,
             };
     }
-    t->syscall_nr = ~0ull;
+    task_set_syscall(t, ~0ull);
     return (s64)r->rax;
 bad:;
     struct linux_siginfo segv = {.si_signo = LINUX_SIGSEGV, .si_code = LINUX_SI_KERNEL};
     signal_force(t, &segv);
-    t->syscall_nr = ~0ull;
+    task_set_syscall(t, ~0ull);
     return (s64)r->rax;
 }

@@ -287,13 +287,14 @@ int proc_show_syscall(struct inode *inode, struct ktext *out)
 
     if (!t)
         return -ESRCH;
-    nr = __atomic_load_n(&t->syscall_nr, __ATOMIC_RELAXED);
+    nr = t->syscall_nr;
     if (atomic_load(&t->state) == TASK_RUNNING || nr == ~0ull) {
         ktext_puts(out, "running\n");
     } else {
         ktext_printf(out, "%lld", (long long)nr);
         for (int i = 0; i < 6; i++)
-            ktext_printf(out, " 0x%llx", (ull)t->syscall_args.v[i]);
+            ktext_printf(out, " 0x%llx",
+                         (ull)__atomic_load_n(&t->syscall_args.v[i], __ATOMIC_RELAXED));
         ktext_puts(out, " 0x0 0x0\n"); /* stack pointer and address are the task's own business */
     }
     task_put(t);
