@@ -94,14 +94,16 @@ void fs_context_set_cwd(struct fs_context *fs, const struct vfs_path *p)
     vfs_path_put(&old);
 }
 
-/* Keeps what was root for the path walk that borrows it; gives back what is to be put otherwise. */
+/* fs->lock held. Keeps what was root for the path walk that borrows it; gives back what is to be put otherwise. */
 static void retire_root(struct fs_context *fs, struct vfs_path *old)
 {
     if (!atomic_load_explicit(&fs->borrowed, memory_order_acquire))
         return;
     /* A second one during the same walk may be borrowed too (rename walks twice): it is never put. */
-    if (!fs->old_root.dentry)
-        fs->old_root = *old;
+    if (!fs->old_root.dentry) {
+        fs->old_root.mnt = old->mnt;
+        __atomic_store_n(&fs->old_root.dentry, old->dentry, __ATOMIC_RELAXED);
+    }
     *old = (struct vfs_path){NULL, NULL};
 }
 
@@ -127,7 +129,8 @@ void fs_context_return_root(struct fs_context *fs)
         return;
     mutex_lock(&fs->lock);
     old = fs->old_root;
-    fs->old_root = (struct vfs_path){NULL, NULL};
+    __atomic_store_n(&fs->old_root.dentry, NULL, __ATOMIC_RELAXED);
+    fs->old_root.mnt = NULL;
     mutex_unlock(&fs->lock);
     vfs_path_put(&old);
 }
@@ -140,19 +143,24 @@ static bool same(const struct vfs_path *a, const struct vfs_path *b)
 static void replace_in(struct fs_context *fs, const struct vfs_path *from,
                        const struct vfs_path *to)
 {
-    struct vfs_path cwd;
-    bool root_is, cwd_is;
+    struct vfs_path root = {NULL, NULL}, cwd = {NULL, NULL};
 
+    /* At once: its tasks may be in chroot() or chdir() and must stay where those led them. */
     mutex_lock(&fs->lock);
-    root_is = same(&fs->root, from);
-    cwd_is = same(&fs->cwd, from);
-    mutex_unlock(&fs->lock);
-    if (root_is)
-        fs_context_set_root(fs, to);
-    if (cwd_is) {
-        cwd = *to;
-        fs_context_set_cwd(fs, &cwd);
+    if (same(&fs->root, from)) {
+        vfs_path_get(to);
+        root = fs->root;
+        fs->root = *to;
+        retire_root(fs, &root);
     }
+    if (same(&fs->cwd, from)) {
+        vfs_path_get(to);
+        cwd = fs->cwd;
+        fs->cwd = *to;
+    }
+    mutex_unlock(&fs->lock);
+    vfs_path_put(&root);
+    vfs_path_put(&cwd);
 }
 
 struct replace_ctx {

@@ -39,7 +39,7 @@ struct fs_context {
     /* Path walks of the only user that borrow root, and the root that pivot_root took away from
      * under them. owner: kernel/fs_context.c */
     _Atomic u32 borrowed;
-    struct vfs_path old_root;
+    struct vfs_path old_root; /* lock to change; its dentry is looked at without */
 };
 struct fs_context *fs_context_new(const struct vfs_path *root, const struct vfs_path *cwd,
                                   u32 umask);
