@@ -5,6 +5,8 @@
 #include "sentry/vfs/vfs.h"
 
 #include <errno.h>
+#include <stddef.h>
+#include <string.h>
 
 struct remap {
     u64 old, old_len, new_len; /* bytes */
@@ -21,7 +23,8 @@ static struct vma *vma_like(const struct vma *v, u64 start, u64 len, u64 off)
 
     if (!n)
         return NULL;
-    *n = *v;
+    /* Not map, which belongs to the mappable's lock. */
+    memcpy(n, v, offsetof(struct vma, map));
     n->node.start = start;
     n->node.end = start + len;
     n->off = off;
