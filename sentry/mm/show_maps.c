@@ -234,6 +234,7 @@ void mm_get_stats(struct mm *mm, struct mm_stats *st)
     st->locked_bytes = mm->locked_bytes;
     rwlock_rdunlock(&mm->pma_lock);
     rwlock_rdunlock(&mm->map_lock);
-    if (st->rss_bytes > atomic_load_explicit(&mm->max_rss, memory_order_relaxed))
-        atomic_store_explicit(&mm->max_rss, st->rss_bytes, memory_order_relaxed);
+    u64 max = atomic_load_explicit(&mm->max_rss, memory_order_relaxed);
+    while (st->rss_bytes > max && !atomic_compare_exchange_weak(&mm->max_rss, &max, st->rss_bytes))
+        ;
 }
