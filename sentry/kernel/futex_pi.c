@@ -90,8 +90,8 @@ static s64 pi_lock_wait(struct task *t, struct futex_bucket *b, struct futex_wai
     w->pi = true;
     w->pi_retry = false;
     atomic_store(&w->woken, false);
-    futex_enqueue(b, w);
     atomic_fetch_add(&g_pi_waiters, 1);
+    futex_enqueue(b, w);
     mutex_unlock(&b->lock);
     /* Either its exit sees us, or we see that it has gone. */
     if (task_alive(owner))
@@ -229,11 +229,15 @@ s64 futex_wait_requeue_pi(struct task *t, struct futex_word word, u32 val, u32 b
         return -EINVAL;
     list_init(&w.node);
     int err = futex_key_get(t, pi, &w.pi_key);
-    if (!err)
-        err = futex_wait_setup(t, word, val, &w);
     if (err)
         return err;
+    /* Before it is queued: it may be moved to the lock, and the lock's owner die, at once. */
     atomic_fetch_add(&g_pi_waiters, 1);
+    err = futex_wait_setup(t, word, val, &w);
+    if (err) {
+        atomic_fetch_sub(&g_pi_waiters, 1);
+        return err;
+    }
     err = futex_sleep(t, &w, deadline);
     bool ours = err && futex_dequeue(&w);
     atomic_fetch_sub(&g_pi_waiters, 1);
