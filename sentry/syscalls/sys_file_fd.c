@@ -327,7 +327,10 @@ static s64 do_ioctl(struct task *t, int fd, struct file *f, u32 cmd, u64 arg)
             break;
         {
             u64 size = atomic_load(&f->inode->size);
-            return put_u32(t, uaddr(arg), size > f->pos ? (u32)(size - f->pos) : 0);
+            mutex_lock(&f->pos_lock);
+            u64 pos = f->pos;
+            mutex_unlock(&f->pos_lock);
+            return put_u32(t, uaddr(arg), size > pos ? (u32)(size - pos) : 0);
         }
     case LINUX_FIGETBSZ:
         if (!regular && inode_type(f->inode) != LINUX_S_IFDIR)
