@@ -170,7 +170,8 @@ static int timer_bind_cpu(struct task *t, struct posix_timer *pt)
         task_get(t);
         pt->clock_task = t;
     }
-    return pt->clock_task ? 0 : -EINVAL;
+    /* Again: the number may be somebody else's since the clock was checked. */
+    return pt->clock_task && pt->clock_task->group == t->group ? 0 : -EINVAL;
 }
 
 static void posix_timer_free(struct posix_timer *pt)
