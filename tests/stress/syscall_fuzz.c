@@ -42,10 +42,11 @@
 struct shared {
     atomic_long calls, children, crashes;
     atomic_int forks;
-    int pids[PROCESSES_MAX]; /* written by the parent only */
+    int pids[PROCESSES_MAX]; /* for the children, who can overwrite it */
 };
 
 static struct shared *g_shared;
+static int g_pids[PROCESSES_MAX]; /* the parent's own */
 static int g_only[64], g_nonly;
 static __thread sigjmp_buf g_jump;
 static __thread int g_armed;
@@ -354,8 +355,8 @@ static bool reap(int64_t *started, int n)
         if (WIFSIGNALED(status))
             atomic_fetch_add(&g_shared->crashes, 1);
         for (int i = 0; i < n; i++)
-            if (g_shared->pids[i] == pid)
-                g_shared->pids[i] = 0, started[i] = 0;
+            if (g_pids[i] == pid)
+                g_pids[i] = 0, started[i] = 0;
     }
     return pid == 0;
 }
@@ -391,11 +392,11 @@ static bool run_children(uint64_t seed, int64_t seconds, int n)
                 if (pid < 0)
                     continue;
                 atomic_fetch_add(&g_shared->children, 1);
-                g_shared->pids[i] = pid;
+                g_pids[i] = g_shared->pids[i] = pid;
                 started[i] = now_ms();
             } else if (now_ms() - started[i] > CHILD_KILL_MS) {
-                kill(-g_shared->pids[i], SIGKILL);
-                kill(g_shared->pids[i], SIGKILL);
+                kill(-g_pids[i], SIGKILL);
+                kill(g_pids[i], SIGKILL);
             }
         }
         reap(started, n);
