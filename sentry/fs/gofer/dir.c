@@ -146,11 +146,16 @@ static int dir_link(struct inode *dir, struct dentry *d, struct inode *target)
         rc = gofer_inode_fid_get(gi, &fid);
     if (rc < 0)
         return rc;
+    /* Counted first: the last of the other names may go while the server makes this one. */
+    inode_add_nlink(target, 1);
     rc = p9c_link(client_of(dir), dfid, fid, d->name);
     gofer_inode_fid_put(gi, fid);
-    if (rc < 0)
+    if (rc < 0) {
+        inode_add_nlink(target, -1);
+        if (atomic_load(&target->nlink) == 0)
+            gofer_inode_forget(gi);
         return rc;
-    inode_add_nlink(target, 1);
+    }
     inode_get(target);
     dentry_instantiate(d, target);
     dir_changed(dir, 0);
