@@ -10,6 +10,12 @@
 #include <errno.h>
 #include <string.h>
 
+/* The file may be idle, and its descriptor closed by now: the number another's. */
+static bool is_host(const struct gofer_inode *gi, const struct linux_stat *host)
+{
+    return host->st_ino == gi->host_ino && host->st_dev == gi->host_dev;
+}
+
 int gofer_getattr(struct inode *inode, struct linux_stat *st)
 {
     struct gofer_file *gf = gofer_file_of(inode);
@@ -17,9 +23,15 @@ int gofer_getattr(struct inode *inode, struct linux_stat *st)
     int fd = gofer_file_write_fd(gf);
 
     gofer_file_settle(gf);
-    inode_fill_stat(inode, st);
     /* How much space it takes is up to the host, after writes of ours. */
-    if (fd >= 0 && host_fstat(fd, &host) == 0)
+    if (fd >= 0 && (host_fstat(fd, &host) < 0 || !is_host(&gf->gi, &host))) {
+        fd = gofer_file_hold_write_fd(gf);
+        if (fd >= 0 && host_fstat(fd, &host) < 0)
+            fd = -1;
+        gofer_file_close(gf);
+    }
+    inode_fill_stat(inode, st);
+    if (fd >= 0)
         st->st_blocks = host.st_blocks;
     return 0;
 }
@@ -74,22 +86,23 @@ static int send_setattr(struct gofer_inode *gi, const struct p9_tsetattr *m)
 }
 
 /*
- * A new size, with data_lock held. Pages beyond it stop being mapped before anybody can see them go
- * on the host; the size says so first, for faults that come meanwhile.
+ * A new size, with data_lock held; fd: held, or -1. Pages beyond it stop being mapped before anybody can
+ * see them go on the host; the size says so first, for faults that come meanwhile.
  */
-static int set_size(struct gofer_file *gf, const struct iattr *attr, const struct p9_tsetattr *m)
+static int set_size(struct gofer_file *gf, const struct iattr *attr, int fd)
 {
     struct inode *inode = &gf->gi.inode;
     u64 old = atomic_load(&inode->size);
-    int fd = gofer_file_write_fd(gf);
+    struct p9_tsetattr m;
     int rc = 0;
 
+    tsetattr_of(attr, fd < 0, &m);
     if (attr->size < old)
         atomic_store(&inode->size, attr->size);
     if (fd >= 0)
         rc = host_ftruncate(fd, attr->size);
     if (rc == 0)
-        rc = send_setattr(&gf->gi, m);
+        rc = send_setattr(&gf->gi, &m);
     if (rc < 0) {
         atomic_store(&inode->size, old);
         return rc;
@@ -110,8 +123,8 @@ int gofer_setattr(struct inode *inode, const struct iattr *attr)
 
         if (attr->size > INT64_MAX)
             return -EFBIG;
-        tsetattr_of(attr, gofer_file_write_fd(gf) < 0, &m);
-        rc = set_size(gf, attr, &m);
+        rc = set_size(gf, attr, gofer_file_hold_write_fd(gf));
+        gofer_file_close(gf);
     } else {
         tsetattr_of(attr, false, &m);
         rc = send_setattr(gi, &m);

@@ -52,24 +52,34 @@ static void idle_remove_locked(struct gofer_fs *gfs, struct gofer_file *gf)
     gfs->nidle--;
 }
 
-/* Takes the descriptors away. fd_lock is held and nobody uses them. */
-static void take_fds_locked(struct gofer_file *gf, int fds[2])
+/*
+ * Closes the descriptors of a file, unless it is open (again). Who opens it from then on gets others, whose
+ * windows have to wait for map_lock: those that go are of what is closed.
+ */
+static void close_fds(struct gofer_file *gf)
 {
-    fds[0] = gf->ro.b.fd;
-    fds[1] = gf->rw.b.fd;
-    __atomic_store_n(&gf->ro.b.fd, -1, __ATOMIC_RELEASE);
-    __atomic_store_n(&gf->rw.b.fd, -1, __ATOMIC_RELEASE);
-}
-
-static void close_fds(struct gofer_file *gf, const int fds[2])
-{
+    struct gofer_fs *gfs = fs_of(gf);
+    int fds[2] = {-1, -1};
     struct linux_stat st;
 
+    mutex_lock(&gf->map_lock);
+    mutex_lock(&gfs->fd_lock);
+    if (gf->opens == 0) {
+        idle_remove_locked(gfs, gf);
+        fds[0] = gf->ro.b.fd;
+        fds[1] = gf->rw.b.fd;
+        __atomic_store_n(&gf->ro.b.fd, -1, __ATOMIC_RELEASE);
+        __atomic_store_n(&gf->rw.b.fd, -1, __ATOMIC_RELEASE);
+    }
+    mutex_unlock(&gfs->fd_lock);
+    if (fds[0] >= 0)
+        gofer_backing_drop_windows_locked(&gf->ro);
+    if (fds[1] >= 0)
+        gofer_backing_drop_windows_locked(&gf->rw);
+    mutex_unlock(&gf->map_lock);
     /* From now on nobody can ask the host how many blocks were written. */
     if (fds[1] >= 0 && host_fstat(fds[1], &st) == 0)
         atomic_store(&gf->gi.inode.blocks, (u64)st.st_blocks);
-    gofer_backing_drop_windows(&gf->ro);
-    gofer_backing_drop_windows(&gf->rw);
     for (int i = 0; i < 2; i++) {
         if (fds[i] >= 0)
             host_close(fds[i]);
@@ -81,21 +91,18 @@ static void idle_trim(struct gofer_fs *gfs)
 {
     for (;;) {
         struct gofer_file *gf = NULL;
-        int fds[2];
 
         mutex_lock(&gfs->fd_lock);
         if (gfs->nidle > GOFER_IDLE_FDS_MAX) {
             gf = list_first_entry(&gfs->idle, struct gofer_file, idle_node);
             idle_remove_locked(gfs, gf);
-            if (ref_get_unless_zero(&gf->gi.inode.refs))
-                take_fds_locked(gf, fds);
-            else
+            if (!ref_get_unless_zero(&gf->gi.inode.refs))
                 gf = NULL; /* being destroyed, which closes them */
         }
         mutex_unlock(&gfs->fd_lock);
         if (!gf)
             return;
-        close_fds(gf, fds);
+        close_fds(gf);
         inode_put(&gf->gi.inode);
     }
 }
@@ -109,6 +116,19 @@ static void idle_add_locked(struct gofer_fs *gfs, struct gofer_file *gf)
 }
 
 /* --- opening --- */
+
+int gofer_file_hold_write_fd(struct gofer_file *gf)
+{
+    struct gofer_fs *gfs = fs_of(gf);
+    int fd;
+
+    mutex_lock(&gfs->fd_lock);
+    gf->opens++;
+    idle_remove_locked(gfs, gf);
+    fd = gf->rw.b.fd;
+    mutex_unlock(&gfs->fd_lock);
+    return fd;
+}
 
 /* Asks the server. The descriptor, or -errno. */
 static int request_fd(struct gofer_file *gf, u32 flags)
@@ -200,7 +220,6 @@ void gofer_file_close(struct gofer_file *gf)
 {
     struct gofer_fs *gfs = fs_of(gf);
     bool gone = atomic_load(&gf->gi.inode.nlink) == 0, trim;
-    int fds[2] = {-1, -1};
 
     /* Was written, maybe: the server knows by now. */
     if (gofer_file_write_fd(gf) >= 0)
@@ -208,14 +227,14 @@ void gofer_file_close(struct gofer_file *gf)
     mutex_lock(&gfs->fd_lock);
     BUG_ON(gf->opens == 0);
     /* The data of a file without a name is given up with its last user. */
-    if (--gf->opens == 0 && gone)
-        take_fds_locked(gf, fds);
-    else if (gf->opens == 0)
+    if (--gf->opens == 0 && !gone)
         idle_add_locked(gfs, gf);
+    else if (gf->opens > 0)
+        gone = false;
     trim = gfs->nidle > GOFER_IDLE_FDS_MAX;
     mutex_unlock(&gfs->fd_lock);
-    if (fds[0] >= 0 || fds[1] >= 0)
-        close_fds(gf, fds);
+    if (gone)
+        close_fds(gf);
     if (trim)
         idle_trim(gfs);
 }
@@ -234,12 +253,5 @@ void gofer_file_created(struct gofer_file *gf, int fd)
 
 void gofer_file_fini(struct gofer_file *gf)
 {
-    struct gofer_fs *gfs = fs_of(gf);
-    int fds[2];
-
-    mutex_lock(&gfs->fd_lock);
-    idle_remove_locked(gfs, gf);
-    take_fds_locked(gf, fds);
-    mutex_unlock(&gfs->fd_lock);
-    close_fds(gf, fds);
+    close_fds(gf);
 }

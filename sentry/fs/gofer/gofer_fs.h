@@ -315,11 +315,14 @@ void gofer_file_created(struct gofer_file *gf, int fd);
 /* Descriptor to read, write from; -1 = none. Stable while the file is open. */
 int gofer_file_read_fd(struct gofer_file *gf);
 int gofer_file_write_fd(struct gofer_file *gf);
+/* The one to write to of a file that need not be open, or -1: it stays until gofer_file_close, which
+ * is to be called in any case. */
+int gofer_file_hold_write_fd(struct gofer_file *gf);
 /* mtime for writes through mappings. */
 void gofer_file_settle(struct gofer_file *gf);
 extern const struct mappable_ops g_gofer_mappable_ops;
 void gofer_backing_init(struct gofer_backing *gb, struct gofer_file *gf);
-/* Unmaps the sentry's windows. No range reference is held. */
-void gofer_backing_drop_windows(struct gofer_backing *gb);
+/* Unmaps the sentry's windows. No range reference is held; map_lock is. */
+void gofer_backing_drop_windows_locked(struct gofer_backing *gb);
 
 #endif

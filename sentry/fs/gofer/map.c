@@ -138,11 +138,10 @@ void gofer_backing_init(struct gofer_backing *gb, struct gofer_file *gf)
     rangetree_init(&gb->windows);
 }
 
-void gofer_backing_drop_windows(struct gofer_backing *gb)
+void gofer_backing_drop_windows_locked(struct gofer_backing *gb)
 {
     struct range_node *rn;
 
-    mutex_lock(&gb->file->map_lock);
     while ((rn = rangetree_first(&gb->windows))) {
         struct gofer_window *w = container_of(rn, struct gofer_window, node);
 
@@ -150,5 +149,4 @@ void gofer_backing_drop_windows(struct gofer_backing *gb)
         host_munmap(w->addr, WINDOW_SIZE);
         kcache_free(gofer_window, w);
     }
-    mutex_unlock(&gb->file->map_lock);
 }
