@@ -3,7 +3,8 @@
  * File locks. A lock set hangs off each inode that was ever locked. Record locks belong to a
  * descriptor table (POSIX) or to an open file description (OFD); both conflict with each other. flock
  * locks belong to a description and live in a list of their own. Who waits for a POSIX lock is
- * registered in g_blocked, where cycles are looked for.
+ * registered in g_blocked, where cycles are looked for, from the moment when the lock is seen to be taken
+ * to the next change of the set, when everybody tries again.
  */
 #include "sentry/vfs/file_lock.h"
 
@@ -37,9 +38,10 @@ struct file_lock_set {
     struct waitq waitq; /* something was unlocked */
 };
 
-/* A blocked request for a POSIX lock. On the waiter's stack. */
+/* A blocked request for a POSIX lock. On the waiter's stack; g_blocked_lock. */
 struct blocked {
-    struct list_head node; /* g_blocked_lock */
+    struct list_head node; /* in g_blocked, or unlinked */
+    const struct file_lock_set *set;
     void *owner, *holder;
 };
 
@@ -163,8 +165,9 @@ static void *waits_for_locked(const void *owner)
     return NULL;
 }
 
-/* Registers that owner waits for holder, unless that closes a cycle. */
-static bool block_on(struct blocked *b, void *owner, void *holder)
+/* Registers that owner waits for holder, unless that closes a cycle. s->lock is held. */
+static bool block_on_locked(struct blocked *b, const struct file_lock_set *s, void *owner,
+                            void *holder)
 {
     void *next = holder;
     bool cycle = false;
@@ -175,6 +178,7 @@ static bool block_on(struct blocked *b, void *owner, void *holder)
         cycle = next == owner;
     }
     if (!cycle) {
+        b->set = s;
         b->owner = owner;
         b->holder = holder;
         list_add_tail(&b->node, &g_blocked);
@@ -190,24 +194,43 @@ static void unblock(struct blocked *b)
     mutex_unlock(&g_blocked_lock);
 }
 
+/* Locks of s have changed: nobody is known to wait for one any more. s->lock is held. */
+static void unblock_all_locked(const struct file_lock_set *s)
+{
+    struct blocked *b, *n;
+
+    if (!atomic_load(&s->waitq.count))
+        return;
+    mutex_lock(&g_blocked_lock);
+    list_for_each_entry_safe (b, n, &g_blocked, node) {
+        if (b->set == s)
+            list_del(&b->node);
+    }
+    mutex_unlock(&g_blocked_lock);
+}
+
 /* ---- fcntl ------------------------------------------------------------------------------------- */
 
+/* b: where to register who waits, or NULL. -EAGAIN, -EDEADLK. */
 static int posix_try(struct file_lock_set *s, const struct file_lock *rq, struct file_lock **spare,
-                     void **holder)
+                     struct blocked *b)
 {
     struct file_lock *c = NULL;
+    int err = 0;
 
     mutex_lock(&s->lock);
     if (rq->type != LINUX_F_UNLCK)
         c = find_conflict_locked(s, rq);
-    if (c)
-        *holder = c->owner;
-    else
+    if (c) {
+        err = b && !block_on_locked(b, s, rq->owner, c->owner) ? -EDEADLK : -EAGAIN;
+    } else {
         apply_locked(s, rq, spare);
+        unblock_all_locked(s);
+    }
     mutex_unlock(&s->lock);
     if (!c)
         waitq_notify(&s->waitq, LINUX_POLLOUT);
-    return c ? -EAGAIN : 0;
+    return err;
 }
 
 static int posix_wait(struct file_lock_set *s, const struct file_lock *rq, struct file_lock **spare)
@@ -215,20 +238,15 @@ static int posix_wait(struct file_lock_set *s, const struct file_lock *rq, struc
     struct task *t = current;
     struct blocked b = {.node = LIST_HEAD_INIT(b.node)};
     struct waiter w;
-    void *holder;
     int err;
 
     waiter_init_task(&w, t, LINUX_POLLOUT);
     waitq_add(&s->waitq, &w);
     for (;;) {
         task_prepare_block(t);
-        err = posix_try(s, rq, spare, &holder);
+        err = posix_try(s, rq, spare, rq->pid >= 0 ? &b : NULL);
         if (err != -EAGAIN)
             break;
-        if (rq->pid >= 0 && !block_on(&b, rq->owner, holder)) {
-            err = -EDEADLK;
-            break;
-        }
         err = task_block(t, TASK_FOREVER);
         if (rq->pid >= 0)
             unblock(&b);
@@ -299,7 +317,6 @@ static void posix_get(struct file_lock_set *s, const struct file_lock *rq, struc
 static int posix_set(struct file *f, struct file_lock_set *s, const struct file_lock *rq, bool wait)
 {
     struct file_lock *spare[2];
-    void *holder;
     int err;
 
     if (rq->type == LINUX_F_RDLCK && !f->readable)
@@ -313,7 +330,7 @@ static int posix_set(struct file *f, struct file_lock_set *s, const struct file_
     else if (wait)
         err = posix_wait(s, rq, spare);
     else
-        err = posix_try(s, rq, spare, &holder);
+        err = posix_try(s, rq, spare, NULL);
     kcache_free(file_lock, spare[0]);
     kcache_free(file_lock, spare[1]);
     return err;
@@ -369,6 +386,8 @@ static void release_owner(struct file_lock_set *s, const void *owner)
             any = true;
         }
     }
+    if (any)
+        unblock_all_locked(s);
     mutex_unlock(&s->lock);
     if (any)
         waitq_notify(&s->waitq, LINUX_POLLOUT);

@@ -194,6 +194,35 @@ TEST(posix_lock_deadlock_is_detected)
     }
 }
 
+/* Who has been given what it waited for, and does not run yet, waits for nobody. */
+TEST(posix_lock_handed_over_is_no_deadlock)
+{
+    enum { N = 8 };
+    int fd = open_file();
+    for (int i = 0; i < 5; i++) {
+        struct t_gate second;
+        pid_t pids[N];
+        t_gate_init(&second);
+        EXPECT_OK(lk(fd, F_SETLK, F_WRLCK, 0, 1));
+        for (int k = 0; k < N; k++) {
+            pids[k] = t_fork();
+            if (pids[k] == 0) {
+                ASSERT_OK(lk(fd, F_SETLK, F_WRLCK, 1 + k, 1));
+                t_gate_post(&second);
+                _exit(lk(fd, F_SETLKW, F_RDLCK, 0, 1) == 0 ? 0 : 2);
+            }
+        }
+        for (int k = 0; k < N; k++)
+            t_gate_wait(&second);
+        t_sleep_ms(50);
+        EXPECT_OK(lk(fd, F_SETLK, F_UNLCK, 0, 1));
+        EXPECT_OK(lk(fd, F_SETLKW, F_WRLCK, 1, N));
+        for (int k = 0; k < N; k++)
+            EXPECT_EXIT(pids[k], 0);
+        EXPECT_OK(lk(fd, F_SETLK, F_UNLCK, 0, 0));
+    }
+}
+
 TEST(posix_lock_errors)
 {
     int fd = open_file(), ro = open("f", O_RDONLY), wo = open("f", O_WRONLY);
