@@ -68,6 +68,7 @@ static void epoll_scan_begin(struct epoll *ep, struct list_head *scan)
     list_init(scan);
     mutex_lock(&ep->ready_lock);
     list_splice_tail(&ep->ready, scan);
+    ep->scanning = true;
     mutex_unlock(&ep->ready_lock);
 }
 
@@ -79,6 +80,7 @@ static bool epoll_scan_end(struct epoll *ep, struct list_head *scan, struct epol
         epoll_item_set_ready_locked(again);
     list_splice_tail(&ep->ready, scan);
     list_splice_tail(scan, &ep->ready);
+    ep->scanning = false;
     bool left = !list_empty(&ep->ready);
     mutex_unlock(&ep->ready_lock);
     return left;
@@ -109,10 +111,11 @@ static int epoll_collect(struct epoll *ep, struct list_head *scan, struct epoll_
     return n;
 }
 
+/* While somebody scans nobody knows: ep->lock is to be waited for. */
 static bool epoll_has_ready(struct epoll *ep)
 {
     mutex_lock(&ep->ready_lock);
-    bool r = !list_empty(&ep->ready);
+    bool r = ep->scanning || !list_empty(&ep->ready);
     mutex_unlock(&ep->ready_lock);
     return r;
 }

@@ -20,6 +20,7 @@ struct epoll {
     struct rangetree items;  /* lock; multiset by descriptor number */
     struct mutex ready_lock; /* rank EPOLL_READY */
     struct list_head ready;  /* ready_lock; epoll_item.ready_node */
+    bool scanning;           /* ready_lock: what was in ready is in a private list, under lock */
     struct waitq sleepers;   /* tasks in epoll_wait */
     struct waitq waitq;      /* poll and outer instances */
     struct file *file;       /* the instance's own; not referenced */
