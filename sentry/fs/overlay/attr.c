@@ -40,7 +40,7 @@ int ovl_getattr(struct inode *inode, struct linux_stat *st)
     st->st_dev = inode->fs->dev;
     st->st_ino = ovl_ino(oi);
     if (real != ovl_upper(oi)) {
-        if (unlikely(oi->removed))
+        if (unlikely(atomic_load_explicit(&oi->removed, memory_order_relaxed)))
             st->st_nlink = 0;
     } else if (oi->lower && inode_is_dir(inode) && st->st_nlink) {
         st->st_nlink = 1; /* merged: subdirectories are not counted */

@@ -151,7 +151,7 @@ static void init_common(struct ovl_fs *o, struct ovl_inode *oi, struct inode *re
     atomic_init(&oi->upper, NULL);
     oi->udentry = oi->lower = NULL;
     oi->parent = NULL;
-    oi->removed = false;
+    atomic_init(&oi->removed, false);
 }
 
 static struct ovl_inode *live_find_locked(struct ovl_fs *o, struct inode *upper)

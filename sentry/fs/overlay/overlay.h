@@ -48,7 +48,7 @@ struct ovl_inode {
     struct dentry *udentry;        /* directories: upper's dentry; set before upper; referenced */
     struct dentry *lower;          /* referenced; NULL = born in upper. Immutable */
     struct ovl_inode *parent;      /* referenced; of what was found in lower. Immutable */
-    bool removed;                  /* lost its name while it had no upper; copy-up lock */
+    atomic_bool removed;           /* lost its name while it had no upper; copy-up lock to change */
 };
 
 /* In dentry.priv of overlay dentries: lower is known to have nothing of this name here. Guarded by

@@ -325,11 +325,15 @@ static bool pass_entry(struct dir_emit *e, const char *name, size_t len, u64 ino
 static int emit_real(struct file *f, struct ovl_dir_file *df, struct dir_emit *e)
 {
     struct ovl_inode *oi = ovl_i(f->inode);
-    struct pass p = {.e.fn = pass_entry, .to = e, .o = ovl_inode_fs(oi), .udir = oi->udentry};
+    bool upper = df->how == READ_UPPER;
+    struct pass p = {.e.fn = pass_entry,
+                     .to = e,
+                     .o = ovl_inode_fs(oi),
+                     .udir = upper ? oi->udentry : NULL}; /* a copy-up may be setting it */
     int err;
 
     df->real->pos = f->pos;
-    err = df->real->ops->iterate(df->real, df->how == READ_UPPER ? &p.e : e);
+    err = df->real->ops->iterate(df->real, upper ? &p.e : e);
     f->pos = df->real->pos;
     return err;
 }
