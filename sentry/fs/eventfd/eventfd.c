@@ -161,7 +161,9 @@ bool eventfd_signal(struct file *f, u64 n)
     if (f->ops != &g_eventfd_ops)
         return false;
     struct eventfd *e = f->priv;
-    if (!eventfd_add(e, n))
-        eventfd_add(e, EVENTFD_MAX - e->count);
+    mutex_lock(&e->lock);
+    e->count += MIN(n, EVENTFD_MAX - e->count);
+    mutex_unlock(&e->lock);
+    waitq_notify(&e->waitq, LINUX_POLLIN | LINUX_POLLRDNORM);
     return true;
 }
