@@ -31,9 +31,9 @@
 
 struct host_inode {
     struct inode inode;
-    int fd;        /* owned; immutable */
-    bool nowait;   /* reads and writes know RWF_NOWAIT; cleared when the host says no */
-    bool waitable; /* the notifier watches it */
+    int fd;             /* owned; immutable, as all but nowait */
+    atomic_bool nowait; /* reads and writes know RWF_NOWAIT; cleared when the host says no */
+    bool waitable;      /* the notifier watches it */
     bool tty;
     bool regular; /* a seekable host file */
     struct waitq waitq;
@@ -77,12 +77,12 @@ static ssize_t host_try(struct host_inode *hi, struct iov_iter *it, bool write, 
 {
     struct host_io io = {.fd = hi->fd, .off = off};
     ssize_t n;
-    if (hi->waitable && hi->nowait) {
+    if (hi->waitable && atomic_load_explicit(&hi->nowait, memory_order_relaxed)) {
         io.rwf = LINUX_RWF_NOWAIT;
         n = iov_iter_host(it, it->count, !write, write ? do_write : do_read, &io);
         if (n != -EOPNOTSUPP && n != -EINVAL)
             return n;
-        hi->nowait = false;
+        atomic_store_explicit(&hi->nowait, false, memory_order_relaxed);
         io.rwf = 0;
     }
     size_t max = it->count;
@@ -361,7 +361,7 @@ int host_file_new(int hostfd, u32 flags, struct file **out)
     hi->fd = hostfd;
     hi->regular = (st.st_mode & LINUX_S_IFMT) == LINUX_S_IFREG;
     /* Terminals accept the flag and block all the same. */
-    hi->nowait = (st.st_mode & LINUX_S_IFMT) != LINUX_S_IFCHR;
+    atomic_init(&hi->nowait, (st.st_mode & LINUX_S_IFMT) != LINUX_S_IFCHR);
     waitq_init(&hi->waitq);
     hi->tty = (st.st_mode & LINUX_S_IFMT) == LINUX_S_IFCHR && is_tty(hostfd);
     hi->waitable = notifier_add(hostfd, &hi->waitq) == 0;
