@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Contents of regular files: extents of the memory file by file offset. Extents are added under
- * cache_lock alone (writes and page faults), and taken away with data_lock held too, so who holds
- * data_lock may use an extent's memory without cache_lock.
+ * Contents of regular files: extents of the memory file by file offset. Extents are added and made longer
+ * under cache_lock alone (writes and page faults), and taken away with data_lock held too, so who holds
+ * data_lock may use an extent's memory without cache_lock, but not look at the extent.
  */
 #include "abi/linux/fcntl.h"
 #include "abi/linux/stat.h"
@@ -167,16 +167,19 @@ void tmpfs_zero(struct tmpfs_inode *ti, u64 start, u64 end)
 {
     while (start < end) {
         struct range_node *n;
-        u64 stop;
+        u64 stop = 0, off = 0;
 
         mutex_lock(&ti->cache_lock);
         n = rangetree_lower(&ti->extents, start);
+        if (n && n->start < end) {
+            start = MAX(start, n->start);
+            stop = MIN(end, n->end);
+            off = ext(n)->off + (start - n->start);
+        }
         mutex_unlock(&ti->cache_lock);
-        if (!n || n->start >= end)
+        if (!stop)
             return;
-        start = MAX(start, n->start);
-        stop = MIN(end, n->end);
-        host_zero_safe(memory_file_ptr(ext(n)->off + (start - n->start)), stop - start);
+        host_zero_safe(memory_file_ptr(off), stop - start);
         start = stop;
     }
 }

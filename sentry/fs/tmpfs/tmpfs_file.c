@@ -12,6 +12,23 @@
 #define CHUNK_MAX (2ul << 20)
 #define FRESH_MIN 1024u /* bytes for which the host is asked */
 
+/* What stands at pos: *n bytes, no more than before, at *off in the memory file. False: a hole. */
+static bool look_at(struct tmpfs_inode *ti, u64 pos, u64 *n, u64 *off)
+{
+    struct range_node *e;
+    bool there;
+
+    mutex_lock(&ti->cache_lock);
+    e = rangetree_lower(&ti->extents, pos);
+    there = e && e->start <= pos;
+    if (e)
+        *n = MIN(*n, there ? e->end - pos : e->start - pos);
+    if (there)
+        *off = container_of(e, struct tmpfs_extent, node)->off + (pos - e->start);
+    mutex_unlock(&ti->cache_lock);
+    return there;
+}
+
 /* data_lock keeps the extents in place; the memory is copied without cache_lock, since the guest's
  * side of the copy may fault into this very file. */
 static ssize_t tmpfs_read(struct file *f, struct iov_iter *to, u64 *pos, int rwf)
@@ -23,20 +40,12 @@ static ssize_t tmpfs_read(struct file *f, struct iov_iter *to, u64 *pos, int rwf
     mutex_lock(&f->inode->data_lock);
     size = atomic_load(&f->inode->size);
     while (to->count && *pos < size) {
-        u64 want = MIN(to->count, size - *pos);
-        struct range_node *e;
+        u64 want = MIN(to->count, size - *pos), off = 0;
 
-        mutex_lock(&ti->cache_lock);
-        e = rangetree_lower(&ti->extents, *pos);
-        mutex_unlock(&ti->cache_lock);
-        if (!e || e->start > *pos) {
-            want = e ? MIN(want, e->start - *pos) : want;
-            n = iov_zero(to, want);
-        } else {
-            u64 off = container_of(e, struct tmpfs_extent, node)->off + (*pos - e->start);
-            want = MIN(want, e->end - *pos);
+        if (look_at(ti, *pos, &want, &off))
             n = iov_copy_to(to, memory_file_ptr(off), want);
-        }
+        else
+            n = iov_zero(to, want);
         if (n <= 0)
             break;
         *pos += (u64)n;
@@ -50,9 +59,9 @@ static ssize_t tmpfs_read(struct file *f, struct iov_iter *to, u64 *pos, int rwf
     return done ? done : n;
 }
 
-/* The extent for a write of n bytes at pos, allocated when there is none: ahead of a sequential
- * writer, in growing pieces. */
-static struct tmpfs_extent *extent_for_write(struct tmpfs_inode *ti, u64 pos, u64 n)
+/* Memory for a write of n bytes at pos, or of fewer, at *off; allocated when there is none: ahead of a
+ * sequential writer, in growing pieces. 0: no space. */
+static u64 memory_for_write(struct tmpfs_inode *ti, u64 pos, u64 n, u64 *off)
 {
     struct tmpfs_extent *e;
     u64 start = PAGE_DOWN(pos), end = PAGE_UP(pos + n), ahead;
@@ -70,8 +79,11 @@ static struct tmpfs_extent *extent_for_write(struct tmpfs_inode *ti, u64 pos, u6
             ti->spec_end = e->node.end;
         }
     }
+    n = e ? MIN(n, e->node.end - pos) : 0;
+    if (e)
+        *off = e->off + (pos - e->node.start);
     mutex_unlock(&ti->cache_lock);
-    return e;
+    return n;
 }
 
 static void spec_touched(struct tmpfs_inode *ti)
@@ -117,16 +129,13 @@ static ssize_t tmpfs_write(struct file *f, struct iov_iter *from, u64 *pos, int 
     if (*pos > size)
         tmpfs_trim(ti);
     while (from->count) {
-        struct tmpfs_extent *e = extent_for_write(ti, *pos, from->count);
-        u64 want;
+        u64 off = 0, want = memory_for_write(ti, *pos, from->count, &off);
 
-        if (!e) {
+        if (!want) {
             n = -ENOSPC;
             break;
         }
-        want = MIN(from->count, e->node.end - *pos);
-        n = write_pages(from, e->off + (*pos - e->node.start), want,
-                        want >= FRESH_MIN && *pos + want > PAGE_UP(size));
+        n = write_pages(from, off, want, want >= FRESH_MIN && *pos + want > PAGE_UP(size));
         /* How far a copy got that ended early is not certain. */
         if (n < (ssize_t)want)
             spec_touched(ti);
@@ -218,10 +227,11 @@ static int allocate(struct tmpfs_inode *ti, u64 start, u64 end)
         e = tmpfs_extent_at(ti, start);
         if (!e)
             e = tmpfs_fill_locked(ti, start, end, false);
+        if (e)
+            start = e->node.end;
         mutex_unlock(&ti->cache_lock);
         if (!e)
             return -ENOSPC;
-        start = e->node.end;
     }
     return 0;
 }

@@ -38,7 +38,7 @@ struct tmpfs_inode {
     struct mappable map;
     /* Regular files. Lock order: inode.data_lock (writers), cache_lock. */
     struct mutex cache_lock;  /* rank FILE_DATA */
-    struct rangetree extents; /* changed under cache_lock; removal also under data_lock */
+    struct rangetree extents; /* cache_lock; removal also under data_lock */
     u64 pages;                /* charged; cache_lock */
     /* Allocated ahead of a sequential writer; touched: maybe not all zeroes. cache_lock */
     u64 spec_start;
