@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* UNIX domain sockets: pairs, names, connections, data, options. */
 #include "harness.h"
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/un.h>
 
@@ -172,6 +173,33 @@ TEST(msg_peek_and_waitall)
     EXPECT_EQ(recv(sv[1], buf, 8, MSG_WAITALL), 8);
     EXPECT_STR(buf, "abcdefgh");
     EXPECT_EXIT(pid, 0);
+}
+
+/* What one reader looks at is there for another. */
+TEST(msg_peek_hides_nothing)
+{
+    int types[] = {SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM};
+    static char buf[32000];
+    memset(buf, 'x', sizeof(buf));
+    for (size_t k = 0; k < 3; k++) {
+        int sv[2];
+        pair(types[k], sv);
+        pid_t pid = t_fork();
+        if (pid == 0) {
+            for (;;)
+                recv(sv[1], buf, sizeof(buf), MSG_PEEK | MSG_DONTWAIT);
+        }
+        for (int i = 0; i < 600; i++) {
+            struct pollfd p = {.fd = sv[1], .events = POLLIN};
+            ASSERT_EQ(send(sv[0], buf, sizeof(buf), 0), (ssize_t)sizeof(buf));
+            EXPECT_EQ(poll(&p, 1, 0), 1);
+            ASSERT_EQ(recv(sv[1], buf, sizeof(buf), MSG_DONTWAIT), (ssize_t)sizeof(buf));
+        }
+        kill(pid, SIGKILL);
+        EXPECT_KILLED(pid, SIGKILL);
+        close(sv[0]);
+        close(sv[1]);
+    }
 }
 
 TEST(msg_trunc_flag_is_reported)

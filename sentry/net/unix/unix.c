@@ -23,6 +23,7 @@ struct usock *usock_new(int type, int proto)
         return NULL;
     socket_init(&u->sock, &g_unix_ops, LINUX_AF_UNIX, type, proto);
     ref_init(&u->refs);
+    mutex_init(&u->read_lock, LOCK_SOCK);
     mutex_init(&u->lock, LOCK_SOCK_QUEUE);
     list_init(&u->queue);
     list_init(&u->name_node);
@@ -55,15 +56,20 @@ struct unix_buf *unix_buf_new(size_t len)
     return b;
 }
 
+bool usock_peer_gone(struct usock *u)
+{
+    mutex_lock(&u->lock);
+    bool gone = u->peer_gone;
+    mutex_unlock(&u->lock);
+    return gone;
+}
+
 bool usock_peer_known(struct usock *u)
 {
     mutex_lock(&g_unix_lock);
     bool known = u->peer != NULL;
     mutex_unlock(&g_unix_lock);
-    mutex_lock(&u->lock);
-    known |= u->peer_gone;
-    mutex_unlock(&u->lock);
-    return known;
+    return known || usock_peer_gone(u);
 }
 
 void unix_buf_free(struct unix_buf *b)
@@ -236,7 +242,7 @@ static int unix_shutdown(struct socket *s, int how)
     if (how < LINUX_SHUT_RD || how > LINUX_SHUT_RDWR)
         return -EINVAL;
     struct usock *p = usock_peer(u);
-    if (!p && usock_connection_based(u) && !u->peer_gone)
+    if (!p && usock_connection_based(u) && !usock_peer_gone(u))
         return -ENOTCONN;
     bool rd = how != LINUX_SHUT_WR, wr = how != LINUX_SHUT_RD;
     mutex_lock(&u->lock);

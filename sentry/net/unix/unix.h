@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AF_UNIX sockets. Locks: g_unix_lock (SOCK_BIND) guards names and the links between sockets (peer,
- * listener queues); each socket's queue has its own lock (SOCK_QUEUE). A socket is referenced by its
+ * listener queues); each socket has a lock for its readers (SOCK) and one for its queue (SOCK_QUEUE). A socket is referenced by its
  * file, by a peer that is connected to it, and by messages in flight to nobody else.
  */
 #ifndef SENTRY_NET_UNIX_UNIX_H
@@ -18,11 +18,11 @@
 /* One message, or a piece of a stream. */
 struct unix_buf {
     struct list_head node;   /* queue lock */
-    struct scm scm;          /* owned */
-    bool inflight;           /* scm was given to unix_gc_attach() */
+    struct scm scm;          /* owned; does not change while inflight */
+    bool inflight;           /* scm was given to unix_gc_attach(); g_gc_lock once in a queue */
     struct linux_ucred cred; /* of the sender */
     struct unix_addr *from;  /* sender's name, owned; NULL = unnamed */
-    size_t len, off;         /* bytes; off = already read */
+    size_t len, off;         /* bytes; off = already read, changes under the queue's lock */
     u8 *data;                /* kmalloc'ed */
 };
 
@@ -47,9 +47,12 @@ struct usock {
     struct usock *listener_of;   /* accept_queue owner while queued; not referenced */
     struct linux_ucred peercred; /* of the other side, set at connect/listen/pair */
 
+    /* One reader at a time (SOCK): the first buffer of the queue, but for what gc looks at, is its. */
+    struct mutex read_lock;
+
     /* lock (SOCK_QUEUE) */
     struct mutex lock;
-    struct list_head queue; /* unix_buf */
+    struct list_head queue; /* unix_buf; taken out under read_lock too, or when nobody can read */
     size_t queued_bytes;
     bool shut_rd, shut_wr; /* own halves */
     bool peer_gone;        /* the other end was closed: EOF, EPIPE */
@@ -93,6 +96,7 @@ void unix_gc_copy(struct unix_buf *b, struct file **out);
 void unix_gc(void);
 /* It is, or was, connected. */
 bool usock_peer_known(struct usock *u);
+bool usock_peer_gone(struct usock *u);
 void unix_current_cred(struct linux_ucred *c);
 /* Links two sockets as peers. g_unix_lock held. */
 void usock_link_locked(struct usock *a, struct usock *b);

@@ -86,8 +86,8 @@ void unix_gc_detach(struct unix_buf *b)
     mutex_lock(&g_gc_lock);
     for (u32 i = 0; i < b->scm.nfiles; i++)
         gc_detach_locked(b->scm.files[i]);
+    b->inflight = false; /* it may be in a queue still */
     mutex_unlock(&g_gc_lock);
-    b->inflight = false;
 }
 
 void unix_gc_copy(struct unix_buf *b, struct file **out)

@@ -163,7 +163,7 @@ static int send_target(struct usock *u, struct sock_msg *m, struct usock **out)
     *out = usock_peer(u);
     if (*out)
         return 0;
-    if (usock_connection_based(u) && u->peer_gone)
+    if (usock_connection_based(u) && usock_peer_gone(u))
         return -EPIPE;
     return -ENOTCONN;
 }
@@ -215,7 +215,7 @@ static void recv_name(struct sock_msg *m, const struct unix_buf *b)
     }
 }
 
-/* MSG_PEEK gives copies of the references. */
+/* MSG_PEEK gives copies of the references. The buffer is in its queue. */
 static void recv_scm(struct sock_msg *m, struct unix_buf *b, bool peek)
 {
     if (!peek) {
@@ -233,61 +233,68 @@ static void recv_scm(struct sock_msg *m, struct unix_buf *b, bool peek)
     m->scm.cred = b->scm.has_cred ? b->scm.cred : b->cred;
 }
 
-/* Takes the first buffer out of the queue, or NULL. The reader owns it and puts rests back. */
-static struct unix_buf *queue_take(struct usock *u, bool *eof, bool dgram)
+/* The first buffer, or NULL: who holds read_lock may use it, for the others only add to the queue. */
+static struct unix_buf *queue_first(struct usock *u, bool *eof)
 {
     struct unix_buf *b = NULL;
     mutex_lock(&u->lock);
-    *eof = u->shut_rd || (!dgram && u->peer_gone);
-    if (!list_empty(&u->queue)) {
+    *eof = u->shut_rd || (usock_connection_based(u) && u->peer_gone);
+    if (!list_empty(&u->queue))
         b = list_first_entry(&u->queue, struct unix_buf, node);
-        list_del(&b->node);
-        if (dgram)
-            u->queued_bytes -= MAX(b->len, (size_t)64);
-        else
-            u->queued_bytes -= b->len - b->off;
-    }
     mutex_unlock(&u->lock);
     return b;
 }
 
-static void queue_putback(struct usock *u, struct unix_buf *b, bool dgram)
+/* n bytes of the first buffer were read, which are all of them for a packet. */
+static void queue_consume(struct usock *u, struct unix_buf *b, size_t n)
 {
     mutex_lock(&u->lock);
-    list_add(&b->node, &u->queue);
-    u->queued_bytes += dgram ? MAX(b->len, (size_t)64) : b->len - b->off;
+    b->off += n;
+    u->queued_bytes -= usock_connection_based(u) ? n : MAX(b->len, (size_t)64);
+    bool all = b->off == b->len;
+    if (all)
+        list_del(&b->node);
     mutex_unlock(&u->lock);
+    if (all)
+        unix_buf_free(b);
 }
 
-/* Waits for a buffer: NULL with *err = 0 at the end of the stream. */
-static struct unix_buf *recv_wait(struct usock *u, u32 flags, u64 deadline, int *err)
+static int recv_wait(struct usock *u, u64 deadline)
 {
     struct waiter w;
-    struct unix_buf *b;
-    bool eof, dgram = !usock_connection_based(u);
-    *err = 0;
-    b = queue_take(u, &eof, dgram);
-    if (b || eof)
-        return b;
-    if (flags & LINUX_MSG_DONTWAIT) {
-        *err = -EAGAIN;
-        return NULL;
-    }
+    bool eof;
+    int err = 0;
     waiter_init_task(&w, current, LINUX_POLLIN);
     waitq_add(&u->waitq, &w);
     for (;;) {
         task_prepare_block(current);
-        b = queue_take(u, &eof, dgram);
-        if (b || eof)
+        if (queue_first(u, &eof) || eof)
             break;
-        *err = task_block(current, deadline);
-        if (*err) {
-            if (*err == -ETIMEDOUT)
-                *err = -EAGAIN;
+        err = task_block(current, deadline);
+        if (err)
             break;
-        }
     }
     waitq_remove(&w);
+    return err == -ETIMEDOUT ? -EAGAIN : err;
+}
+
+/* The first buffer, waited for without read_lock: NULL with *err = 0 at the end of the stream. */
+static struct unix_buf *recv_first(struct usock *u, u32 flags, u64 deadline, int *err)
+{
+    struct unix_buf *b;
+    bool eof;
+    *err = 0;
+    while (!(b = queue_first(u, &eof)) && !eof) {
+        if (flags & LINUX_MSG_DONTWAIT) {
+            *err = -EAGAIN;
+            break;
+        }
+        mutex_unlock(&u->read_lock);
+        *err = recv_wait(u, deadline);
+        mutex_lock(&u->read_lock);
+        if (*err)
+            break;
+    }
     return b;
 }
 
@@ -308,28 +315,21 @@ static bool cred_same(const struct linux_ucred *a, const struct linux_ucred *b)
 
 /* One buffer's worth of a stream. More may follow unless *stop. */
 static ssize_t stream_consume(struct usock *u, struct sock_msg *m, struct unix_buf *b, bool peek,
-                              size_t skip, bool *stop)
+                              bool *stop)
 {
-    size_t n = MIN(b->len - b->off - skip, iov_iter_count(m->iter));
-    ssize_t got = n ? iov_copy_to(m->iter, b->data + b->off + skip, n) : 0;
-    if (got < 0) {
-        queue_putback(u, b, false);
-        *stop = true;
+    size_t left = b->len - b->off, n = MIN(left, iov_iter_count(m->iter));
+    ssize_t got = n ? iov_copy_to(m->iter, b->data + b->off, n) : 0;
+    if (got < 0)
         return got;
-    }
     if (b->scm.nfiles) {
         /* Descriptors end a read: those of the next buffer belong to other bytes. */
         recv_scm(m, b, peek);
         *stop = true;
     }
-    if (!peek)
-        b->off += (size_t)got;
-    if (peek || b->off < b->len) {
-        queue_putback(u, b, false);
+    if (peek || (size_t)got < left)
         *stop = true;
-    } else {
-        unix_buf_free(b);
-    }
+    if (!peek)
+        queue_consume(u, b, (size_t)got);
     return got;
 }
 
@@ -343,24 +343,23 @@ static ssize_t recv_stream(struct usock *u, struct sock_msg *m, u32 flags)
     int err = 0;
     if (!usock_peer_known(u))
         return -EINVAL;
+    mutex_lock(&u->read_lock);
     while (iov_iter_count(m->iter)) {
         bool stop = false;
         u32 f = done && !all ? flags | LINUX_MSG_DONTWAIT : flags;
-        struct unix_buf *b = recv_wait(u, f, deadline, &err);
+        struct unix_buf *b = recv_first(u, f, deadline, &err);
         if (!b)
             break;
         /* Bytes of different senders, or with descriptors of their own, are not joined. */
-        if (done && (b->scm.nfiles || (passcred && !cred_same(&first, &b->cred)))) {
-            queue_putback(u, b, false);
+        if (done && (b->scm.nfiles || (passcred && !cred_same(&first, &b->cred))))
             break;
-        }
         if (!done) {
             first = b->cred;
             recv_name(m, b);
             m->scm.has_cred = true;
             m->scm.cred = b->scm.has_cred ? b->scm.cred : b->cred;
         }
-        ssize_t n = stream_consume(u, m, b, peek, 0, &stop);
+        ssize_t n = stream_consume(u, m, b, peek, &stop);
         if (n < 0) {
             err = (int)n;
             break;
@@ -369,6 +368,7 @@ static ssize_t recv_stream(struct usock *u, struct sock_msg *m, u32 flags)
         if (stop)
             break;
     }
+    mutex_unlock(&u->read_lock);
     if (done && !peek)
         recv_room(u);
     if (!done && !err) {
@@ -381,19 +381,19 @@ static ssize_t recv_stream(struct usock *u, struct sock_msg *m, u32 flags)
 
 static ssize_t recv_packet(struct usock *u, struct sock_msg *m, u32 flags)
 {
-    bool dgram = !usock_connection_based(u), peek = (flags & LINUX_MSG_PEEK) != 0;
+    bool peek = (flags & LINUX_MSG_PEEK) != 0;
+    u64 deadline = socket_deadline(atomic_load(&u->sock.rcvtimeo_ns));
+    ssize_t ret;
     int err;
-    if (!dgram && !usock_peer_known(u))
+    if (usock_connection_based(u) && !usock_peer_known(u))
         return -ENOTCONN;
-    struct unix_buf *b = recv_wait(u, flags, socket_deadline(atomic_load(&u->sock.rcvtimeo_ns)),
-                                   &err);
-    if (!b)
-        return err;
-    size_t n = MIN(b->len, iov_iter_count(m->iter));
+    mutex_lock(&u->read_lock);
+    struct unix_buf *b = recv_first(u, flags, deadline, &err);
+    size_t n = b ? MIN(b->len, iov_iter_count(m->iter)) : 0;
     ssize_t got = n ? iov_copy_to(m->iter, b->data, n) : 0;
-    if (got < 0) {
-        queue_putback(u, b, dgram);
-        return got;
+    if (!b || got < 0) {
+        mutex_unlock(&u->read_lock);
+        return b ? got : err;
     }
     recv_name(m, b);
     recv_scm(m, b, peek);
@@ -401,13 +401,12 @@ static ssize_t recv_packet(struct usock *u, struct sock_msg *m, u32 flags)
         m->out_flags |= LINUX_MSG_TRUNC;
     if (u->sock.type == LINUX_SOCK_SEQPACKET)
         m->out_flags |= LINUX_MSG_EOR;
-    ssize_t ret = flags & LINUX_MSG_TRUNC ? (ssize_t)b->len : got;
-    if (peek) {
-        queue_putback(u, b, dgram);
-    } else {
-        unix_buf_free(b);
+    ret = flags & LINUX_MSG_TRUNC ? (ssize_t)b->len : got;
+    if (!peek)
+        queue_consume(u, b, b->len);
+    mutex_unlock(&u->read_lock);
+    if (!peek)
         recv_room(u);
-    }
     return ret;
 }
 
