@@ -85,7 +85,7 @@ static ssize_t write_regular(struct file *f, struct iov_iter *from, u64 *pos, in
     n = write_limit(start, from->count);
     if (n >= 0) {
         iov_iter_truncate(from, (size_t)n);
-        n = inode_clear_privs(inode);
+        n = inode_clear_privs_locked(inode);
     }
     if (n >= 0)
         n = f->ops->write(f, from, &start, rwf);
@@ -256,7 +256,7 @@ int vfs_fallocate(struct file *f, int mode, u64 off, u64 len)
         return -EFBIG;
     }
     mutex_lock(&f->inode->data_lock);
-    err = inode_clear_privs(f->inode);
+    err = inode_clear_privs_locked(f->inode);
     if (!err)
         err = f->ops->fallocate(f, mode, off, len);
     mutex_unlock(&f->inode->data_lock);

@@ -61,9 +61,9 @@ int vfs_rp_continue_link(struct vfs_rp *rp, struct dentry *d);
 int vfs_rp_cross_mounts(struct vfs_rp *rp);
 
 /* setattr.c */
-/* A write or truncation by someone without CAP_FSETID: the set-id bits go. data_lock may be held. */
-int inode_clear_privs(struct inode *inode);
-/* ops->setattr with data_lock when the size changes. */
-int inode_setattr_locked(struct inode *inode, struct iattr *attr);
+/* A write or truncation by someone without CAP_FSETID: the set-id bits go. data_lock is held. */
+int inode_clear_privs_locked(struct inode *inode);
+/* A new size, and what goes with it. Takes data_lock. */
+int inode_truncate(struct inode *inode, u64 len);
 
 #endif

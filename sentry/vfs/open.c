@@ -179,13 +179,7 @@ static int open_existing(const struct open_req *rq, const struct vfs_path *p, st
     err = open_path(rq, p, out);
     if (err || !(rq->flags & LINUX_O_TRUNC) || type != LINUX_S_IFREG)
         return err;
-    {
-        struct iattr attr = {.valid = ATTR_SIZE, .size = 0};
-
-        err = inode_clear_privs((*out)->inode);
-        if (!err)
-            err = inode_setattr_locked((*out)->inode, &attr);
-    }
+    err = inode_truncate((*out)->inode, 0);
     if (err) {
         file_put(*out);
         *out = NULL;

@@ -53,23 +53,10 @@ int vfs_statfs(const struct vfs_path *p, struct linux_statfs *st)
     return 0;
 }
 
-static int inode_setattr(struct inode *inode, const struct iattr *attr)
+/* data_lock is held. */
+static int setattr_locked(struct inode *inode, const struct iattr *attr)
 {
     return inode->ops->setattr ? inode->ops->setattr(inode, attr) : inode_set_attr(inode, attr);
-}
-
-int inode_setattr_locked(struct inode *inode, struct iattr *attr)
-{
-    int err;
-
-    if (!(attr->valid & ATTR_SIZE))
-        return inode_setattr(inode, attr);
-    mutex_lock(&inode->data_lock);
-    err = inode_setattr(inode, attr);
-    mutex_unlock(&inode->data_lock);
-    if (!err) /* the rest of the last page is zero now */
-        mappable_changed(inode->mappable, attr->size, attr->size + 1);
-    return err;
 }
 
 /* Set-id bits that a change by someone else takes away from mode. */
@@ -82,7 +69,7 @@ static u32 killed_bits(u32 mode)
     return kill;
 }
 
-int inode_clear_privs(struct inode *inode)
+int inode_clear_privs_locked(struct inode *inode)
 {
     u32 mode = atomic_load_explicit(&inode->mode, memory_order_relaxed), kill;
     struct iattr attr = {.valid = ATTR_MODE};
@@ -93,7 +80,22 @@ int inode_clear_privs(struct inode *inode)
     if (!kill || cred_capable(vfs_cred(), LINUX_CAP_FSETID))
         return 0;
     attr.mode = (mode & ~kill) & LINUX_S_IALLUGO;
-    return inode_setattr(inode, &attr);
+    return setattr_locked(inode, &attr);
+}
+
+int inode_truncate(struct inode *inode, u64 len)
+{
+    struct iattr attr = {.valid = ATTR_SIZE, .size = len};
+    int err;
+
+    mutex_lock(&inode->data_lock);
+    err = inode_clear_privs_locked(inode);
+    if (!err)
+        err = setattr_locked(inode, &attr);
+    mutex_unlock(&inode->data_lock);
+    if (!err) /* the rest of the last page is zero now */
+        mappable_changed(inode->mappable, len, len + 1);
+    return err;
 }
 
 static int check_chown(struct inode *inode, const struct iattr *attr, const struct cred *cred)
@@ -130,14 +132,11 @@ static int check_setattr(struct inode *inode, struct iattr *attr, const struct c
     return 0;
 }
 
-int vfs_setattr(const struct vfs_path *p, struct iattr *attr)
+/* The checks and the change are one step: who owns the file, and its mode, stay as they were seen. */
+static int check_and_set_locked(struct inode *inode, struct iattr *attr)
 {
-    struct inode *inode = dentry_inode(p->dentry);
-    const struct cred *cred = vfs_cred();
-    int err = mount_want_write(p->mnt);
+    int err;
 
-    if (err)
-        return err;
     if ((attr->valid & ATTR_CHOWN) && !inode_is_dir(inode)) {
         u32 mode = atomic_load(&inode->mode), kill = killed_bits(mode);
         if (kill) {
@@ -145,20 +144,31 @@ int vfs_setattr(const struct vfs_path *p, struct iattr *attr)
             attr->mode = (mode & ~kill) & LINUX_S_IALLUGO;
         }
     }
-    err = check_setattr(inode, attr, cred);
+    err = check_setattr(inode, attr, vfs_cred());
     if (err)
         return err;
     attr->valid &= ~(ATTR_TIMES_SET | ATTR_CHOWN);
     if (!attr->valid)
         attr->valid = ATTR_CTIME;
-    return inode_setattr_locked(inode, attr);
+    return setattr_locked(inode, attr);
+}
+
+int vfs_setattr(const struct vfs_path *p, struct iattr *attr)
+{
+    struct inode *inode = dentry_inode(p->dentry);
+    int err = mount_want_write(p->mnt);
+
+    if (err)
+        return err;
+    mutex_lock(&inode->data_lock);
+    err = check_and_set_locked(inode, attr);
+    mutex_unlock(&inode->data_lock);
+    return err;
 }
 
 static int truncate_inode(struct inode *inode, u64 len)
 {
-    struct iattr attr = {.valid = ATTR_SIZE, .size = len};
     u64 limit;
-    int err;
 
     if (len > (u64)INT64_MAX)
         return -EINVAL;
@@ -167,8 +177,7 @@ static int truncate_inode(struct inode *inode, u64 len)
         signal_send_task(current, LINUX_SIGXFSZ, NULL);
         return -EFBIG;
     }
-    err = inode_clear_privs(inode);
-    return err ? err : inode_setattr_locked(inode, &attr);
+    return inode_truncate(inode, len);
 }
 
 int vfs_truncate(const struct vfs_path *p, u64 len)

@@ -185,8 +185,8 @@ struct inode_ops {
     int (*open)(struct inode *inode, struct dentry *d, struct file *f);
     /* Fills everything. Default: inode_fill_stat. */
     int (*getattr)(struct inode *inode, struct linux_stat *st);
-    /* Permission checks are done by the VFS. With ATTR_SIZE the VFS holds data_lock (and calls it
-     * for regular files only). Changes ctime. Default for fs without backing: inode_set_attr. */
+    /* Permission checks are done by the VFS, which holds data_lock; ATTR_SIZE is for regular files
+     * only. Changes ctime. Default for fs without backing: inode_set_attr. */
     int (*setattr)(struct inode *inode, const struct iattr *attr);
     /* Default: inode_permission_generic. */
     int (*permission)(struct inode *inode, const struct cred *cred, u32 may);
@@ -214,8 +214,8 @@ struct inode {
     struct linux_timespec atime, mtime, ctime, btime; /* attr_lock */
     struct mutex attr_lock;                           /* rank ATTR */
     struct mutex dir_lock;                            /* rank VFS_DIR; directories: content. */
-    /* rank VFS_INODE; regular files. The VFS holds it around file_ops.write, fallocate, and
-     * setattr with ATTR_SIZE; filesystems may take it in read. */
+    /* rank VFS_INODE. The VFS holds it around setattr and, for regular files, file_ops.write and
+     * fallocate; filesystems may take it in read. */
     struct mutex data_lock;
     atomic_int writers;        /* > 0: open for writing; < 0: being executed (ETXTBSY) */
     struct mappable *mappable; /* regular files that can be mapped; NULL otherwise. Immutable */

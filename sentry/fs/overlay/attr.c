@@ -50,25 +50,21 @@ int ovl_getattr(struct inode *inode, struct linux_stat *st)
 
 int ovl_real_setattr(struct inode *real, const struct iattr *attr)
 {
-    bool size = attr->valid & ATTR_SIZE;
     int err;
 
-    if (size)
-        mutex_lock(&real->data_lock);
+    mutex_lock(&real->data_lock);
     err = real->ops->setattr ? real->ops->setattr(real, attr) : inode_set_attr(real, attr);
-    if (size)
-        mutex_unlock(&real->data_lock);
-    if (size && !err)
+    mutex_unlock(&real->data_lock);
+    if (!err && (attr->valid & ATTR_SIZE))
         mappable_changed(real->mappable, attr->size, attr->size + 1);
     return err;
 }
 
-/* With ATTR_SIZE the VFS holds data_lock, which is the copy-up lock here. */
+/* The VFS holds data_lock, which is the copy-up lock here. */
 int ovl_setattr(struct inode *inode, const struct iattr *attr)
 {
     struct ovl_inode *oi = ovl_i(inode);
-    bool size = attr->valid & ATTR_SIZE;
-    int err = ovl_copy_up(oi, size ? attr->size : ~0ull, size);
+    int err = ovl_copy_up(oi, attr->valid & ATTR_SIZE ? attr->size : ~0ull, true);
 
     if (!err)
         err = ovl_real_setattr(ovl_upper(oi), attr);

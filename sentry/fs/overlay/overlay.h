@@ -114,7 +114,7 @@ void ovl_mark_free(struct ovl_mark *m);
 void ovl_sync_attrs(struct ovl_inode *oi);
 int ovl_getattr(struct inode *inode, struct linux_stat *st);
 int ovl_setattr(struct inode *inode, const struct iattr *attr);
-/* setattr of an inode of a layer, with its data_lock when the size changes. */
+/* setattr of an inode of a layer, with its data_lock. */
 int ovl_real_setattr(struct inode *real, const struct iattr *attr);
 ssize_t ovl_getxattr(struct inode *inode, const char *name, void *buf, size_t n);
 int ovl_setxattr(struct inode *inode, const char *name, const void *buf, size_t n, int flags);
