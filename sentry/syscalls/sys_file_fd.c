@@ -95,11 +95,13 @@ s64 sys_dup3(struct task *t, const struct syscall_args *a)
 
 /* ---- fcntl ------------------------------------------------------------------------------------- */
 
-static int set_flags(struct file *f, int fd, u32 arg)
+#define SETFL_FLAGS                                                                                \
+    (LINUX_O_APPEND | LINUX_O_NONBLOCK | LINUX_O_DIRECT | LINUX_FASYNC | LINUX_O_NOATIME)
+
+/* Those of which become as in arg. */
+static int set_flags(struct file *f, int fd, u32 which, u32 arg)
 {
-    const u32 settable = LINUX_O_APPEND | LINUX_O_NONBLOCK | LINUX_O_DIRECT | LINUX_FASYNC |
-                         LINUX_O_NOATIME;
-    u32 old = atomic_load(&f->flags), new = (old & ~settable) | (arg & settable);
+    u32 old = atomic_load(&f->flags), new = (old & ~which) | (arg & which);
     int err;
 
     if ((new & ~old &LINUX_O_NOATIME) && !inode_owner_or_capable(f->inode, vfs_cred()))
@@ -114,7 +116,9 @@ static int set_flags(struct file *f, int fd, u32 arg)
         if (err)
             return err;
     }
-    atomic_store(&f->flags, new);
+    /* Another thread may be changing others. */
+    while (!atomic_compare_exchange_weak(&f->flags, &old, new))
+        new = (old & ~which) | (arg & which);
     return 0;
 }
 
@@ -203,7 +207,7 @@ static s64 fcntl_file(struct task *t, int fd, struct file *f, int cmd, u64 arg)
 {
     switch (cmd) {
     case LINUX_F_SETFL:
-        return set_flags(f, fd, (u32)arg);
+        return set_flags(f, fd, SETFL_FLAGS, (u32)arg);
     case LINUX_F_GETLK:
     case LINUX_F_SETLK:
     case LINUX_F_SETLKW:
@@ -289,13 +293,10 @@ s64 sys_flock(struct task *t, const struct syscall_args *a)
 
 static s64 toggle_flag(struct task *t, int fd, struct file *f, uaddr_t arg, u32 flag)
 {
-    u32 on, flags;
+    u32 on;
     int err = get_u32(t, &on, arg);
 
-    if (err)
-        return err;
-    flags = atomic_load(&f->flags);
-    return set_flags(f, fd, on ? flags | flag : flags & ~flag);
+    return err ? err : set_flags(f, fd, flag, on ? flag : 0);
 }
 
 static s64 own_ioctl(struct file *f, u32 cmd, u64 arg)

@@ -595,6 +595,8 @@ int file_iterate(struct file *f, struct dir_emit *e);
  * cookie 2 on. */
 bool dir_emit_dots(struct file *f, struct dir_emit *e);
 s64 file_llseek(struct file *f, s64 off, int whence);
+/* f->pos at some moment, for who may not wait for pos_lock: a read that waits may hold it. */
+u64 file_pos_now(const struct file *f);
 /* The generic llseek, for filesystems that wrap it: size = end of file. pos_lock is held. */
 s64 file_llseek_size(struct file *f, s64 off, int whence, u64 size);
 /* Sleeps until one of mask (LINUX_POLL*, ERR and HUP always) is ready: 0, -ERESTARTSYS, -ETIMEDOUT

@@ -182,10 +182,9 @@ int proc_show_fdinfo(struct inode *inode, struct ktext *out)
     flags = atomic_load(&f->flags);
     if (cloexec)
         flags |= LINUX_O_CLOEXEC;
-    /* Not under pos_lock: it may be held by a read that waits. */
     ktext_printf(out, "pos:\t%llu\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n",
-                 (unsigned long long)__atomic_load_n(&f->pos, __ATOMIC_RELAXED), flags,
-                 f->path.mnt ? f->path.mnt->id : 0, (unsigned long long)f->inode->ino);
+                 (unsigned long long)file_pos_now(f), flags, f->path.mnt ? f->path.mnt->id : 0,
+                 (unsigned long long)f->inode->ino);
     if (f->ops->show_fdinfo) {
         f->ops->show_fdinfo(f, extra, sizeof(extra));
         ktext_puts(out, extra);
