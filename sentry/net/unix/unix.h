@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AF_UNIX sockets. Locks: g_unix_lock (SOCK_BIND) guards names and the links between sockets (peer,
- * listener queues); each socket has a lock for its readers (SOCK) and one for its queue (SOCK_QUEUE). A socket is referenced by its
- * file, by a peer that is connected to it, and by messages in flight to nobody else.
+ * listener queues); each socket has a lock for its readers (SOCK) and one for its queue (SOCK_QUEUE).
+ * A socket is referenced by its file, by a peer that is connected to it, and by messages in flight to
+ * nobody else.
  */
 #ifndef SENTRY_NET_UNIX_UNIX_H
 #define SENTRY_NET_UNIX_UNIX_H
