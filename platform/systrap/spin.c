@@ -20,7 +20,7 @@
 #define CREDIT_BEGIN 48
 #define CREDIT_MAX 256
 #define HITS_WORTH_IT 100
-#define MISS_COST 6
+#define MISS_COST 32 /* both threads sleep on CPUs that are idle then: two wake-ups from afar */
 #define DISTURBED_COST 4
 #define PLACE_COST 16 /* its thread goes to another CPU and comes back */
 #define PATIENCE_MIN 64
