@@ -2,7 +2,9 @@
 /* Processes, threads and signals in masses: bombs, storms of execve and SIGKILL, floods of signals. */
 #include "stress.h"
 
+#include <poll.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 
@@ -415,4 +417,60 @@ CASE(stop_and_continue)
         waitpid(-1, NULL, WNOHANG | WUNTRACED | WCONTINUED);
         usleep(500);
     }
+}
+
+/* As in sentry/kernel/selftest.h. */
+#define SELFTEST_PRCTL 0x43560000
+#define SELFTEST_CENSUS 5
+
+/* How many objects of a kind the kernel has; -1: it is no debug build, which could tell. */
+static long objects(const char *kind)
+{
+    static char text[32768];
+    long n = prctl(SELFTEST_PRCTL, SELFTEST_CENSUS, text + 1, sizeof(text) - 2, 0);
+    char key[64], *at;
+
+    if (n < 0)
+        return -1;
+    text[0] = '\n';
+    text[n + 1] = 0;
+    snprintf(key, sizeof(key), "\n%s ", kind);
+    at = strstr(text, key);
+    return at ? atol(at + strlen(key)) : 0;
+}
+
+static void poll_child(int i)
+{
+    struct pollfd p = {.fd = i, .events = POLLIN};
+
+    for (int k = 0; k < pick(500, 60); k++) {
+        int pid = fork();
+        if (pid == 0) {
+            poll(&p, 1, 1);
+            _exit(0);
+        }
+        if (pid > 0)
+            waitpid(pid, NULL, 0);
+    }
+}
+
+/* A process that has looked at an inherited signalfd does not stay because of it. */
+CASE(signalfd_inherited)
+{
+    sigset_t set;
+    int fd, status;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    fd = signalfd(-1, &set, 0);
+    CHECK(fd >= 0);
+    for (int i = 0; i < 4; i++) {
+        if (fork() == 0) {
+            poll_child(fd);
+            _exit(0);
+        }
+    }
+    while (wait(&status) > 0)
+        ;
+    CHECK(objects("thread_group") < 60);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * signalfd files. They show the signals of whoever reads, not of who made them. A process that has waited
- * on one stays referenced by it, because an epoll item may hang in its signal_waitq.
+ * on one stays referenced by it, because an epoll item may hang in its signal_waitq; one that is dead and
+ * has no waiter left there is dropped for the next process.
  */
 #include "sentry/fs/signalfd/signalfd.h"
 
@@ -23,7 +24,7 @@
 
 struct signalfd {
     _Atomic u64 mask;
-    struct mutex lock;            /* rank LEAF */
+    struct mutex lock;            /* rank SIGNALFD */
     struct thread_group **groups; /* lock; referenced; kmalloc'ed */
     u32 ngroups, cap;             /* lock */
 };
@@ -38,29 +39,54 @@ static void signalfd_release(struct file *f)
     kcache_free(signalfd, s);
 }
 
-/* Keeps g alive as long as the file. False: no memory. */
+/* Nothing hangs in its queue, nor ever will: only its own tasks add to it. */
+static bool group_is_done(struct thread_group *g)
+{
+    if (!atomic_load(&g->zombie))
+        return false;
+    mutex_lock(&g->signal_waitq.lock);
+    bool empty = list_empty(&g->signal_waitq.waiters);
+    mutex_unlock(&g->signal_waitq.lock);
+    return empty;
+}
+
+/* The place of g: where it is, that of a dead one, or a new one. NULL: no memory. */
+static struct thread_group **pin_place_locked(struct signalfd *s, const struct thread_group *g)
+{
+    for (u32 i = s->ngroups; i-- > 0;) {
+        if (s->groups[i] == g)
+            return &s->groups[i];
+    }
+    for (u32 i = 0; i < s->ngroups; i++) {
+        if (group_is_done(s->groups[i]))
+            return &s->groups[i];
+    }
+    if (s->ngroups == s->cap) {
+        void *p = krealloc(s->groups, (s->cap + SIGNALFD_GROUPS) * sizeof(*s->groups));
+        if (!p)
+            return NULL;
+        s->groups = p;
+        s->cap += SIGNALFD_GROUPS;
+    }
+    s->groups[s->ngroups] = NULL;
+    return &s->groups[s->ngroups++];
+}
+
+/* Keeps g alive as long as the file, or itself. False: no memory. */
 static bool signalfd_pin(struct signalfd *s, struct thread_group *g)
 {
-    bool ok = false;
+    struct thread_group *old = NULL;
     mutex_lock(&s->lock);
-    for (u32 i = s->ngroups; i-- > 0 && !ok;)
-        ok = s->groups[i] == g;
-    if (!ok) {
-        if (s->ngroups == s->cap) {
-            void *p = krealloc(s->groups, (s->cap + SIGNALFD_GROUPS) * sizeof(*s->groups));
-            if (p) {
-                s->groups = p;
-                s->cap += SIGNALFD_GROUPS;
-            }
-        }
-        if (s->ngroups < s->cap) {
-            group_get(g);
-            s->groups[s->ngroups++] = g;
-            ok = true;
-        }
+    struct thread_group **place = pin_place_locked(s, g);
+    if (place && *place != g) {
+        old = *place;
+        group_get(g);
+        *place = g;
     }
     mutex_unlock(&s->lock);
-    return ok;
+    if (old)
+        group_put(old);
+    return place != NULL;
 }
 
 static void signalfd_fill(struct linux_signalfd_siginfo *o, const struct linux_siginfo *i)
@@ -201,7 +227,7 @@ int signalfd_file_new(u64 mask, u32 flags, struct file **out)
     struct signalfd *s = kcache_alloc(signalfd);
     if (!s)
         return -ENOMEM;
-    mutex_init(&s->lock, LOCK_LEAF);
+    mutex_init(&s->lock, LOCK_SIGNALFD);
     atomic_init(&s->mask, signalfd_clean_mask(mask));
     struct inode *inode = anon_inode_new(0600);
     int err = inode ? file_new_anon(inode, "anon_inode:[signalfd]", &g_signalfd_ops, s,
