@@ -265,6 +265,8 @@ Test(systrap_slots, reports_that_are_no_events)
     if (g_systrap.rungs & RUNG_TRAP)
         cr_skip_test("without notifications the host ends a stub that blocks SIGSYS");
     toy_start(g_as, &t);
+    while (atomic_load(&t.events) == 0)
+        toy_sleep_ms(1);
     toy_sleep_ms(50);
     cr_expect_eq(atomic_load(&t.events), 1);
     platform_thread_interrupt(t.pt);
