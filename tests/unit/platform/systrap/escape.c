@@ -12,6 +12,7 @@ __asm__(
     ".pushsection .rodata\n"
     "g_begin:\n"
     "g_loop: mov $39,%eax; syscall; jmp g_loop\n"
+    "g_mark: movl $1,0x10008000\n"
     "g_spin: jmp g_spin\n"
     "g_exit: mov $60,%eax; syscall; hlt\n"
     "g_int80: mov $20,%eax; int $0x80; hlt\n"
@@ -26,10 +27,17 @@ __asm__(
     "1: mov 20472(%rbx),%eax; inc %eax; mov %eax,0x1e4(%rbx); incl 0x1e0(%rbx)\n"
     "2: mov 0x10008000,%eax; mov %eax,0x10004000; jmp 2b\n"
     "g_end:\n.popsection\n");
-extern const char g_begin[], g_loop[], g_spin[], g_exit[], g_int80[], g_jump[], g_forge[], g_end[];
+extern const char g_begin[], g_loop[], g_mark[], g_spin[], g_exit[], g_int80[], g_jump[], g_forge[],
+    g_end[];
 #define AT(label) (TOY_CODE + (u64)((label)-g_begin))
 #define JUMP_OFF 0x1000ul
 #define FRAME_OFF 0x2000ul
+#define WORD_OFF 0x8000ul /* as in the code above */
+
+static _Atomic u32 *word_of(u64 off)
+{
+    return (_Atomic u32 *)(toy_mem + TOY_DATA_OFF + off);
+}
 
 struct jump {
     u64 target, rax, rdi, rsi, rdx, r10, r8, r9, rsp;
@@ -278,34 +286,15 @@ Test(systrap_escape, own_frame_is_just_registers)
     cr_expect_eq(t.last[0], 1);
 }
 
-/* Until its thread runs with signals blocked. */
-static bool comes_to_block(struct toy_task *t)
-{
-    u64 deadline = host_now_mono() + 10 * NSEC_PER_SEC;
-    char path[64], line[128], state = 0;
-    unsigned long blocked = 0;
-
-    snprintf(path, sizeof(path), "/proc/%d/task/%d/status", g_as->pid, t->pt->stub->tid);
-    while ((state != 'R' || !(blocked >> (SYSTRAP_SIGNAL - 1) & 1)) && host_now_mono() < deadline) {
-        FILE *f = fopen(path, "r");
-        while (f && fgets(line, sizeof(line), f)) {
-            sscanf(line, "State: %c", &state);
-            sscanf(line, "SigBlk: %lx", &blocked);
-        }
-        if (f)
-            fclose(f);
-        toy_sleep_ms(1);
-    }
-    return host_now_mono() < deadline;
-}
-
 /* Signals blocked: an interrupt does not get through. The guest pays with its life. */
 Test(systrap_escape, blocked_signals_end_the_stub)
 {
     struct toy_task t = {0};
 
-    start_forged(&t, forge(AT(g_spin), ~0ull, 0));
-    cr_assert(comes_to_block(&t));
+    atomic_store(word_of(WORD_OFF), 0);
+    start_forged(&t, forge(AT(g_mark), ~0ull, 0));
+    while (atomic_load(word_of(WORD_OFF)) == 0)
+        toy_sleep_ms(1);
     platform_thread_interrupt(t.pt);
     toy_join(&t);
     cr_expect_eq(t.last[2], PLATFORM_DIED);
@@ -407,15 +396,9 @@ Test(systrap_escape, nothing_is_inherited)
 
 #define POKES_OFF 0x3000ul
 #define COPY_OFF 0x4000ul
-#define WORD_OFF 0x8000ul
 
 _Static_assert(CTX_TRAP_ANSWER == 20472 && CTX_TRAP_REPORT == 0x1e4 && CTX_TRAP_BELL == 0x1e0,
                "g_forge");
-
-static _Atomic u32 *word_of(u64 off)
-{
-    return (_Atomic u32 *)(toy_mem + TOY_DATA_OFF + off);
-}
 
 static struct platform_action stay_in_fault(struct toy_task *t, const struct platform_event *ev)
 {
