@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-#define SPIN_NS 12000      /* a vcpu's wait for a request */
+#define SPIN_NS 30000      /* a vcpu's wait for a request */
 #define FIRST_NS 150000    /* ... of a thread that has to be woken on another CPU first */
 #define STUB_SPIN_NS 20000 /* a stub's wait for an answer */
 #define QUICK_NS 25000     /* a request by notification that would have been worth a spin */
