@@ -1,55 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests with many answers, as the client makes them: before they are needed. */
 #include "batch_tree.h"
+#include "mounted.h"
 
 #include "abi/linux/fcntl.h"
 #include "abi/linux/stat.h"
 #include "cvisor/kcache.h"
-#include "sentry/fs/gofer/gofer_fs.h"
-#include "sentry/fs/mounts.h"
 #include "sentry/mm/uaccess.h"
 
-struct bt {
-    struct raw *raw;
-    struct filesystem *fs;
-    struct dentry *root;
-    struct mount *mnt;
-    struct vfs_path path;
-};
-
-static struct bt bt_start(void)
+static struct gt start_with_tree(void)
 {
-    struct bt b = {.raw = raw_start(false, true)};
+    struct gt g = gt_start(false);
 
-    make_tree(b.raw);
-    cr_assert_eq(gofer_fs_new(b.raw->sock, false, &b.fs, &b.root), 0);
-    b.raw->sock = -1; /* the client's now */
-    b.mnt = mount_new(b.fs, b.root, 0, "test");
-    cr_assert(b.mnt);
-    b.path = (struct vfs_path){.mnt = b.mnt, .dentry = b.root};
-    return b;
+    make_tree(g.raw);
+    return g;
 }
 
-static void bt_stop(struct bt *b)
-{
-    dentry_put(b->root);
-    mount_put(b->mnt);
-    fs_put(b->fs);
-    raw_stop(b->raw);
-}
-
-static u64 calls(struct bt *b)
-{
-    return atomic_load(&gofer_fs_of(b->fs)->client->calls);
-}
-
-static struct file *open_at(struct bt *b, const char *path)
+static struct file *open_at(struct gt *g, const char *path)
 {
     struct inode *inode;
     struct vfs_path p;
     struct file *f;
 
-    cr_assert_eq(vfs_resolve_from(&b->path, path, RP_FOLLOW, &p), 0, "%s", path);
+    cr_assert_eq(vfs_resolve_from(&g->path, path, RP_FOLLOW, &p), 0, "%s", path);
     inode = dentry_inode(p.dentry);
     f = file_alloc(&p, LINUX_O_RDONLY);
     cr_assert(f);
@@ -78,9 +51,9 @@ static bool order_fn(struct dir_emit *e, const char *name, size_t len, u64 ino, 
     return true;
 }
 
-static void list_at(struct bt *b, const char *path, struct order *o)
+static void list_at(struct gt *g, const char *path, struct order *o)
 {
-    struct file *f = open_at(b, path);
+    struct file *f = open_at(g, path);
 
     *o = (struct order){.e = {.fn = order_fn}};
     cr_assert_eq(file_iterate(f, &o->e), 0);
@@ -89,79 +62,79 @@ static void list_at(struct bt *b, const char *path, struct order *o)
 
 Test(gofer_ahead, a_walk_is_a_few_requests)
 {
-    struct bt b = bt_start();
+    struct gt g = start_with_tree();
     struct order top, in;
     struct linux_stat st;
     struct vfs_path p;
     char path[32];
-    u64 n = calls(&b);
+    u64 n = calls(&g);
 
-    list_at(&b, "t", &top);
+    list_at(&g, "t", &top);
     cr_assert_eq(top.n, DIRS);
     for (u32 i = 0; i < top.n; i++) {
         snprintf(path, sizeof(path), "t/%s", top.names[i]);
-        list_at(&b, path, &in);
+        list_at(&g, path, &in);
         cr_assert_eq(in.n, FILES);
         for (u32 k = 0; k < in.n; k++) {
             snprintf(path, sizeof(path), "t/%s/%s", top.names[i], in.names[k]);
-            cr_assert_eq(vfs_resolve_from(&b.path, path, 0, &p), 0);
+            cr_assert_eq(vfs_resolve_from(&g.path, path, 0, &p), 0);
             cr_assert_eq(vfs_stat(&p, &st), 0);
             cr_assert_eq(st.st_size, 4);
             vfs_path_put(&p);
         }
     }
-    cr_assert_lt(calls(&b) - n, DIRS / 2, "%llu", (unsigned long long)(calls(&b) - n));
+    cr_assert_lt(calls(&g) - n, DIRS / 2, "%llu", (unsigned long long)(calls(&g) - n));
     /* What a listing does not have is not there. */
-    n = calls(&b);
-    cr_assert_eq(vfs_resolve_from(&b.path, "t/none", 0, &p), -ENOENT);
-    cr_assert_eq(calls(&b) - n, 0);
-    bt_stop(&b);
+    n = calls(&g);
+    cr_assert_eq(vfs_resolve_from(&g.path, "t/none", 0, &p), -ENOENT);
+    cr_assert_eq(calls(&g) - n, 0);
+    gt_stop(&g);
 }
 
 Test(gofer_ahead, files_in_order_are_opened_together)
 {
-    struct bt b = bt_start();
+    struct gt g = start_with_tree();
     struct order top, in;
     char path[32], buf[8];
-    u64 n = calls(&b);
+    u64 n = calls(&g);
 
-    list_at(&b, "t", &top);
+    list_at(&g, "t", &top);
     for (u32 i = 0; i < 8; i++) {
         snprintf(path, sizeof(path), "t/%s", top.names[i]);
-        list_at(&b, path, &in);
+        list_at(&g, path, &in);
         for (u32 k = 0; k < in.n; k++) {
             struct iov_iter it;
             struct file *f;
             u64 pos = 0;
 
             snprintf(path, sizeof(path), "t/%s/%s", top.names[i], in.names[k]);
-            f = open_at(&b, path);
+            f = open_at(&g, path);
             iov_iter_kernel(&it, buf, sizeof(buf));
             cr_assert_eq(f->ops->read(f, &it, &pos, 0), 4);
             cr_assert_eq(memcmp(buf, "text", 4), 0);
             file_put(f);
         }
     }
-    cr_assert_lt(calls(&b) - n, 8 * FILES / 4, "%llu", (unsigned long long)(calls(&b) - n));
-    cr_assert_leq(atomic_load(&gofer_fs_of(b.fs)->ahead_nfds), GOFER_AHEAD_FDS);
-    bt_stop(&b);
+    cr_assert_lt(calls(&g) - n, 8 * FILES / 4, "%llu", (unsigned long long)(calls(&g) - n));
+    cr_assert_leq(atomic_load(&gofer_fs_of(g.fs)->ahead_nfds), GOFER_AHEAD_FDS);
+    gt_stop(&g);
 }
 
 /* One answer read ahead, at most, and what waits is bounded. */
-static void check_bounds(struct bt *b)
+static void check_bounds(struct gt *g)
 {
-    struct gofer_fs *gfs = gofer_fs_of(b->fs);
+    struct gofer_fs *gfs = gofer_fs_of(g->fs);
 
     cr_assert_leq(atomic_load(&gfs->ahead_nfds), GOFER_AHEAD_FDS);
     cr_assert_leq(gfs->ahead_bytes, GOFER_AHEAD_BYTES_MAX);
     cr_assert_leq(gfs->listing_bytes, GOFER_LISTING_BYTES_MAX);
 }
 
-static void read_text(struct bt *b, const char *path)
+static void read_text(struct gt *g, const char *path)
 {
     struct iov_iter it;
     char buf[8];
-    struct file *f = open_at(b, path);
+    struct file *f = open_at(g, path);
     u64 pos = 0;
 
     iov_iter_kernel(&it, buf, sizeof(buf));
@@ -172,46 +145,46 @@ static void read_text(struct bt *b, const char *path)
 }
 
 /* As grep -r does: each directory is listed, each file opened, depth first. */
-static void walk_tree(struct bt *b, const struct order *top, u32 dirs)
+static void walk_tree(struct gt *g, const struct order *top, u32 dirs)
 {
     struct order in;
     char path[32];
 
     for (u32 i = 0; i < dirs; i++) {
         snprintf(path, sizeof(path), "t/%s", top->names[i]);
-        list_at(b, path, &in);
+        list_at(g, path, &in);
         cr_assert_eq(in.n, FILES);
         for (u32 k = 0; k < in.n; k++) {
             snprintf(path, sizeof(path), "t/%s/%s", top->names[i], in.names[k]);
-            read_text(b, path);
-            check_bounds(b);
+            read_text(g, path);
+            check_bounds(g);
         }
     }
 }
 
 Test(gofer_ahead, files_of_many_directories_are_opened_together)
 {
-    struct bt b = bt_start();
+    struct gt g = start_with_tree();
     struct order top;
-    u64 n = calls(&b);
+    u64 n = calls(&g);
 
-    list_at(&b, "t", &top);
-    walk_tree(&b, &top, DIRS);
-    cr_assert_lt(calls(&b) - n, DIRS * FILES / P9_OPENV_MAX * 3 / 2 + 20, "%llu",
-                 (unsigned long long)(calls(&b) - n));
+    list_at(&g, "t", &top);
+    walk_tree(&g, &top, DIRS);
+    cr_assert_lt(calls(&g) - n, DIRS * FILES / P9_OPENV_MAX * 3 / 2 + 20, "%llu",
+                 (unsigned long long)(calls(&g) - n));
     /* Once more, with other things remembered. */
-    n = calls(&b);
-    walk_tree(&b, &top, DIRS);
-    cr_assert_lt(calls(&b) - n, DIRS * FILES / P9_OPENV_MAX * 3 / 2 + 20, "%llu",
-                 (unsigned long long)(calls(&b) - n));
-    bt_stop(&b);
+    n = calls(&g);
+    walk_tree(&g, &top, DIRS);
+    cr_assert_lt(calls(&g) - n, DIRS * FILES / P9_OPENV_MAX * 3 / 2 + 20, "%llu",
+                 (unsigned long long)(calls(&g) - n));
+    gt_stop(&g);
 }
 
 /* The end that a short read found is not asked for again, once; what comes after it is found. */
 Test(gofer_ahead, end_of_a_file)
 {
-    struct bt b = bt_start();
-    struct file *f = open_at(&b, "t/d00/f00");
+    struct gt g = start_with_tree();
+    struct file *f = open_at(&g, "t/d00/f00");
     struct iov_iter it;
     char path[160], buf[16];
     u64 pos = 0;
@@ -220,7 +193,7 @@ Test(gofer_ahead, end_of_a_file)
     iov_iter_kernel(&it, buf, sizeof(buf));
     cr_assert_eq(f->ops->read(f, &it, &pos, 0), 4);
     cr_assert_eq(it.count, sizeof(buf) - 4);
-    snprintf(path, sizeof(path), "%s/t/d00/f00", b.raw->root);
+    snprintf(path, sizeof(path), "%s/t/d00/f00", g.raw->root);
     host = fopen(path, "a");
     cr_assert(host);
     fputs("more", host);
@@ -236,25 +209,25 @@ Test(gofer_ahead, end_of_a_file)
     cr_assert_eq(f->ops->read(f, &it, &pos, 0), 4);
     cr_assert_eq(f->ops->read(f, &it, &pos, 0), 0);
     file_put(f);
-    bt_stop(&b);
+    gt_stop(&g);
 }
 
 /* What is under way when a name goes does not keep the file. */
 Test(gofer_ahead, a_removed_file_is_not_kept_open)
 {
-    struct bt b = bt_start();
+    struct gt g = start_with_tree();
     struct order top, in;
     struct vfs_path p;
     struct dentry *d;
     char path[32];
 
-    list_at(&b, "t", &top);
-    walk_tree(&b, &top, 20);
-    cr_assert(gofer_fs_of(b.fs)->sent_files.slot);
-    cr_assert_gt(atomic_load(&gofer_fs_of(b.fs)->ahead_nfds), 0);
+    list_at(&g, "t", &top);
+    walk_tree(&g, &top, 20);
+    cr_assert(gofer_fs_of(g.fs)->sent_files.slot);
+    cr_assert_gt(atomic_load(&gofer_fs_of(g.fs)->ahead_nfds), 0);
     snprintf(path, sizeof(path), "t/%s", top.names[20]);
-    list_at(&b, path, &in);
-    cr_assert_eq(vfs_resolve_from(&b.path, path, 0, &p), 0);
+    list_at(&g, path, &in);
+    cr_assert_eq(vfs_resolve_from(&g.path, path, 0, &p), 0);
     mutex_lock(&dentry_inode(p.dentry)->dir_lock);
     cr_assert_eq(dentry_lookup_locked(p.dentry, in.names[3], strlen(in.names[3]), &d), 0);
     cr_assert_eq(dentry_inode(p.dentry)->ops->unlink(dentry_inode(p.dentry), d), 0);
@@ -262,29 +235,29 @@ Test(gofer_ahead, a_removed_file_is_not_kept_open)
     mutex_unlock(&dentry_inode(p.dentry)->dir_lock);
     dentry_put(d);
     vfs_path_put(&p);
-    cr_assert_eq(atomic_load(&gofer_fs_of(b.fs)->ahead_nfds), 0);
-    cr_assert(!gofer_fs_of(b.fs)->sent_files.slot);
-    bt_stop(&b);
+    cr_assert_eq(atomic_load(&gofer_fs_of(g.fs)->ahead_nfds), 0);
+    cr_assert(!gofer_fs_of(g.fs)->sent_files.slot);
+    gt_stop(&g);
 }
 
 /* A link to a neighbour, and the open that follows, are one request. */
 Test(gofer_ahead, open_through_a_link)
 {
-    struct bt b = bt_start();
+    struct gt g = start_with_tree();
     char path[200];
     struct file *f;
     u64 n;
 
-    snprintf(path, sizeof(path), "%s/a/link", b.raw->root);
+    snprintf(path, sizeof(path), "%s/a/link", g.raw->root);
     cr_assert_eq(symlink("target", path), 0);
-    snprintf(path, sizeof(path), "%s/a", b.raw->root);
+    snprintf(path, sizeof(path), "%s/a", g.raw->root);
     raw_put_file(path, "target", "text");
-    n = calls(&b);
+    n = calls(&g);
     {
         struct vfs_path p;
         struct inode *inode;
 
-        cr_assert_eq(vfs_resolve_from(&b.path, "a/link", RP_FOLLOW | RP_OPEN, &p), 0);
+        cr_assert_eq(vfs_resolve_from(&g.path, "a/link", RP_FOLLOW | RP_OPEN, &p), 0);
         inode = dentry_inode(p.dentry);
         cr_assert_eq(atomic_load(&inode->size), 4);
         f = file_alloc(&p, LINUX_O_RDONLY);
@@ -294,14 +267,14 @@ Test(gofer_ahead, open_through_a_link)
         vfs_path_put(&p);
         file_put(f);
     }
-    cr_assert_eq(calls(&b) - n, 1);
-    bt_stop(&b);
+    cr_assert_eq(calls(&g) - n, 1);
+    gt_stop(&g);
 }
 
 /* What came ahead is not believed after a change. */
 Test(gofer_ahead, changes_are_seen)
 {
-    struct bt b = bt_start();
+    struct gt g = start_with_tree();
     struct order top, in;
     struct linux_stat st;
     struct vfs_path p, q;
@@ -309,14 +282,14 @@ Test(gofer_ahead, changes_are_seen)
     struct iattr attr = {.valid = ATTR_MODE, .mode = 0600};
     char path[32];
 
-    list_at(&b, "t", &top);
+    list_at(&g, "t", &top);
     for (u32 i = 0; i < 4; i++) {
         snprintf(path, sizeof(path), "t/%s", top.names[i]);
-        list_at(&b, path, &in);
+        list_at(&g, path, &in);
     }
     /* A file less and another mode, in a directory whose listing is there already. */
     snprintf(path, sizeof(path), "t/%s", top.names[4]);
-    cr_assert_eq(vfs_resolve_from(&b.path, path, 0, &p), 0);
+    cr_assert_eq(vfs_resolve_from(&g.path, path, 0, &p), 0);
     mutex_lock(&dentry_inode(p.dentry)->dir_lock);
     cr_assert_eq(dentry_lookup_locked(p.dentry, "f00", 3, &d), 0);
     cr_assert_eq(dentry_inode(p.dentry)->ops->unlink(dentry_inode(p.dentry), d), 0);
@@ -325,17 +298,17 @@ Test(gofer_ahead, changes_are_seen)
     dentry_put(d);
     vfs_path_put(&p);
     snprintf(path, sizeof(path), "t/%s/f01", top.names[4]);
-    cr_assert_eq(vfs_resolve_from(&b.path, path, 0, &q), 0);
+    cr_assert_eq(vfs_resolve_from(&g.path, path, 0, &q), 0);
     cr_assert_eq(dentry_inode(q.dentry)->ops->setattr(dentry_inode(q.dentry), &attr), 0);
     vfs_path_put(&q);
-    dentry_shrink(b.fs);
+    dentry_shrink(g.fs);
     snprintf(path, sizeof(path), "t/%s", top.names[4]);
-    list_at(&b, path, &in);
+    list_at(&g, path, &in);
     cr_assert_eq(in.n, FILES - 1);
     snprintf(path, sizeof(path), "t/%s/f01", top.names[4]);
-    cr_assert_eq(vfs_resolve_from(&b.path, path, 0, &q), 0);
+    cr_assert_eq(vfs_resolve_from(&g.path, path, 0, &q), 0);
     cr_assert_eq(vfs_stat(&q, &st), 0);
     cr_assert_eq(st.st_mode & 0777, 0600);
     vfs_path_put(&q);
-    bt_stop(&b);
+    gt_stop(&g);
 }

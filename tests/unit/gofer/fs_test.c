@@ -1,45 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Gofer filesystem of the sentry over a real server: requests that are saved, names, open files. */
-#include "gofer_test.h"
+#include "mounted.h"
 
 #include "abi/linux/fcntl.h"
 #include "cvisor/kcache.h"
-#include "sentry/fs/gofer/gofer.h"
-#include "sentry/fs/gofer/gofer_fs.h"
-#include "sentry/fs/mounts.h"
-
-struct gt {
-    struct raw *raw; /* the server; its raw socket is not used */
-    struct filesystem *fs;
-    struct dentry *root;
-    struct mount *mnt;
-    struct vfs_path path; /* of the root */
-};
-
-static struct gt gt_start(bool readonly)
-{
-    struct gt g = {.raw = raw_start(readonly, true)};
-
-    cr_assert_eq(gofer_fs_new(g.raw->sock, readonly, &g.fs, &g.root), 0);
-    g.raw->sock = -1; /* the client's now */
-    g.mnt = mount_new(g.fs, g.root, 0, "test");
-    cr_assert(g.mnt);
-    g.path = (struct vfs_path){.mnt = g.mnt, .dentry = g.root};
-    return g;
-}
-
-static void gt_stop(struct gt *g)
-{
-    dentry_put(g->root);
-    mount_put(g->mnt);
-    fs_put(g->fs);
-    raw_stop(g->raw); /* ends only when the client closed its socket: nothing leaked */
-}
-
-static u64 calls(struct gt *g)
-{
-    return atomic_load(&gofer_fs_of(g->fs)->client->calls);
-}
 
 static int lookup(struct gt *g, const char *path, struct vfs_path *out)
 {
