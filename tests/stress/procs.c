@@ -457,6 +457,7 @@ static void poll_child(int i)
 /* A process that has looked at an inherited signalfd does not stay because of it. */
 CASE(signalfd_inherited)
 {
+    long before = objects("thread_group"), now;
     sigset_t set;
     int fd, status;
 
@@ -472,5 +473,7 @@ CASE(signalfd_inherited)
     }
     while (wait(&status) > 0)
         ;
-    CHECK(objects("thread_group") < 60);
+    now = objects("thread_group");
+    if (now >= before + 60)
+        fail("%ld processes are left, before it were %ld", now, before);
 }
