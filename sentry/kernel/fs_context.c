@@ -94,7 +94,8 @@ void fs_context_set_cwd(struct fs_context *fs, const struct vfs_path *p)
     vfs_path_put(&old);
 }
 
-/* fs->lock held. Keeps what was root for the path walk that borrows it; gives back what is to be put otherwise. */
+/* fs->lock held. Keeps what was root for the path walk that borrows it; gives back what is to be put
+ * otherwise. */
 static void retire_root(struct fs_context *fs, struct vfs_path *old)
 {
     if (!atomic_load_explicit(&fs->borrowed, memory_order_acquire))
