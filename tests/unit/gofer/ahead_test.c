@@ -16,24 +16,6 @@ static struct gt start_with_tree(void)
     return g;
 }
 
-static struct file *open_at(struct gt *g, const char *path)
-{
-    struct inode *inode;
-    struct vfs_path p;
-    struct file *f;
-
-    cr_assert_eq(vfs_resolve_from(&g->path, path, RP_FOLLOW, &p), 0, "%s", path);
-    inode = dentry_inode(p.dentry);
-    f = file_alloc(&p, LINUX_O_RDONLY);
-    cr_assert(f);
-    f->seekable = true;
-    f->ops = inode->fops;
-    if (inode->ops->open)
-        cr_assert_eq(inode->ops->open(inode, p.dentry, f), 0);
-    vfs_path_put(&p);
-    return f;
-}
-
 struct order {
     struct dir_emit e; /* first */
     u32 n;
@@ -53,7 +35,7 @@ static bool order_fn(struct dir_emit *e, const char *name, size_t len, u64 ino, 
 
 static void list_at(struct gt *g, const char *path, struct order *o)
 {
-    struct file *f = open_at(g, path);
+    struct file *f = gt_open(g, path, LINUX_O_RDONLY);
 
     *o = (struct order){.e = {.fn = order_fn}};
     cr_assert_eq(file_iterate(f, &o->e), 0);
@@ -108,7 +90,7 @@ Test(gofer_ahead, files_in_order_are_opened_together)
             u64 pos = 0;
 
             snprintf(path, sizeof(path), "t/%s/%s", top.names[i], in.names[k]);
-            f = open_at(&g, path);
+            f = gt_open(&g, path, LINUX_O_RDONLY);
             iov_iter_kernel(&it, buf, sizeof(buf));
             cr_assert_eq(f->ops->read(f, &it, &pos, 0), 4);
             cr_assert_eq(memcmp(buf, "text", 4), 0);
@@ -134,7 +116,7 @@ static void read_text(struct gt *g, const char *path)
 {
     struct iov_iter it;
     char buf[8];
-    struct file *f = open_at(g, path);
+    struct file *f = gt_open(g, path, LINUX_O_RDONLY);
     u64 pos = 0;
 
     iov_iter_kernel(&it, buf, sizeof(buf));
@@ -184,7 +166,7 @@ Test(gofer_ahead, files_of_many_directories_are_opened_together)
 Test(gofer_ahead, end_of_a_file)
 {
     struct gt g = start_with_tree();
-    struct file *f = open_at(&g, "t/d00/f00");
+    struct file *f = gt_open(&g, "t/d00/f00", LINUX_O_RDONLY);
     struct iov_iter it;
     char path[160], buf[16];
     u64 pos = 0;

@@ -22,24 +22,6 @@ static int stat_path(struct gt *g, const char *path, struct linux_stat *st)
     return rc;
 }
 
-static struct file *open_path(struct gt *g, const char *path, u32 flags)
-{
-    struct vfs_path p;
-    struct inode *inode;
-    struct file *f;
-
-    cr_assert_eq(lookup(g, path, &p), 0, "%s", path);
-    inode = dentry_inode(p.dentry);
-    f = file_alloc(&p, flags);
-    cr_assert(f);
-    f->seekable = true;
-    f->ops = inode->fops;
-    if (inode->ops->open)
-        cr_assert_eq(inode->ops->open(inode, p.dentry, f), 0);
-    vfs_path_put(&p);
-    return f;
-}
-
 /* The dentry of dir/name, with dir's dir_lock held. */
 static struct dentry *child(struct dentry *dir, const char *name)
 {
@@ -175,7 +157,7 @@ Test(gofer_fs, listing_fills_the_cache)
     struct gt g = gt_start(false);
     struct names s = {.e = {.fn = names_fn}};
     struct linux_stat st;
-    struct file *f = open_path(&g, "a/b", LINUX_O_RDONLY);
+    struct file *f = gt_open(&g, "a/b", LINUX_O_RDONLY);
     u64 n;
 
     cr_assert_eq(file_iterate(f, &s.e), 0);
@@ -209,7 +191,7 @@ Test(gofer_fs, read_write)
 
     cr_assert_eq(create(g.root, "new", LINUX_S_IFREG | 0600), 0);
     n = calls(&g);
-    f = open_path(&g, "new", LINUX_O_RDWR);
+    f = gt_open(&g, "new", LINUX_O_RDWR);
     cr_assert_eq(calls(&g) - n, 0, "the descriptor came with its creation");
     cr_assert_eq(file_pwrite_kernel(f, "0123456789", 10, 5), 10);
     cr_assert_eq(atomic_load(&f->inode->size), 15);
@@ -229,7 +211,7 @@ Test(gofer_fs, read_write)
     cr_assert_eq(st.st_size, 7);
     file_put(f);
     n = calls(&g);
-    f = open_path(&g, "new", LINUX_O_RDONLY);
+    f = gt_open(&g, "new", LINUX_O_RDONLY);
     cr_assert_eq(calls(&g) - n, 0, "opened again soon");
     file_put(f);
     snprintf(path, sizeof(path), "%s/new", g.raw->root);
@@ -242,7 +224,7 @@ Test(gofer_fs, unlinked_files_stay_usable)
     struct gt g = gt_start(false);
     struct linux_stat st;
     struct iattr attr = {.valid = ATTR_MODE, .mode = 0400};
-    struct file *f = open_path(&g, "f", LINUX_O_RDWR);
+    struct file *f = gt_open(&g, "f", LINUX_O_RDWR);
     char buf[16];
 
     cr_assert_eq(unlink_child(g.root, "f"), 0);
@@ -265,7 +247,7 @@ Test(gofer_fs, rename_keeps_places)
 {
     struct gt g = gt_start(false);
     struct linux_stat st;
-    struct file *f = open_path(&g, "a/b/c", LINUX_O_RDONLY), *f2;
+    struct file *f = gt_open(&g, "a/b/c", LINUX_O_RDONLY), *f2;
     struct iattr attr = {.valid = ATTR_MODE, .mode = 0640};
     char buf[16], path[256];
     struct stat hst;
@@ -275,7 +257,7 @@ Test(gofer_fs, rename_keeps_places)
     cr_assert_eq(stat_path(&g, "moved/b/c", &st), 0);
     cr_assert_eq(file_pread_kernel(f, buf, 16, 0), 4);
     /* Requests that name it by its place find it. */
-    f2 = open_path(&g, "moved/b/c", LINUX_O_RDWR);
+    f2 = gt_open(&g, "moved/b/c", LINUX_O_RDWR);
     cr_assert_eq(f2->inode, f->inode);
     cr_assert_eq(f->inode->ops->setattr(f->inode, &attr), 0);
     snprintf(path, sizeof(path), "%s/moved/b/c", g.raw->root);
@@ -284,7 +266,7 @@ Test(gofer_fs, rename_keeps_places)
     file_put(f2);
     /* Onto an existing file, which is open. */
     cr_assert_eq(create(g.root, "x", LINUX_S_IFREG | 0644), 0);
-    f2 = open_path(&g, "f", LINUX_O_RDONLY);
+    f2 = gt_open(&g, "f", LINUX_O_RDONLY);
     cr_assert_eq(rename_child(g.root, "x", "f"), 0);
     cr_assert_eq(file_pread_kernel(f2, buf, 16, 0), 5);
     cr_assert_eq(f2->inode->ops->setattr(f2->inode, &attr), 0);
@@ -314,7 +296,7 @@ Test(gofer_fs, hard_links_share_an_inode)
     nlink = (u32)st.st_nlink;
     cr_assert_eq(nlink, 2);
     {
-        struct file *f = open_path(&g, "hard", LINUX_O_RDWR);
+        struct file *f = gt_open(&g, "hard", LINUX_O_RDWR);
         cr_assert_eq(file_pwrite_kernel(f, "longer than before", 18, 0), 18);
         cr_assert_eq(unlink_child(g.root, "hard"), 0);
         cr_assert_eq(stat_path(&g, "f", &st), 0);
@@ -372,7 +354,7 @@ Test(gofer_fs, deep_paths)
         cr_assert_eq(stat_path(&g, path, &st), 0);
         cr_assert_leq(calls(&g) - n, 12, "%d requests", (int)(calls(&g) - n));
     }
-    f = open_path(&g, path, LINUX_O_RDWR);
+    f = gt_open(&g, path, LINUX_O_RDWR);
     cr_assert_eq(file_pwrite_kernel(f, "x", 1, 0), 1);
     file_put(f);
     gt_stop(&g);

@@ -43,4 +43,23 @@ static inline u64 calls(struct gt *g)
     return atomic_load(&gofer_fs_of(g->fs)->client->calls);
 }
 
+/* Without the checks of open(). The caller's reference. */
+static inline struct file *gt_open(struct gt *g, const char *path, u32 flags)
+{
+    struct vfs_path p;
+    struct inode *inode;
+    struct file *f;
+
+    cr_assert_eq(vfs_resolve_from(&g->path, path, RP_FOLLOW, &p), 0, "%s", path);
+    inode = dentry_inode(p.dentry);
+    f = file_alloc(&p, flags);
+    cr_assert(f);
+    f->seekable = true;
+    f->ops = inode->fops;
+    if (inode->ops->open)
+        cr_assert_eq(inode->ops->open(inode, p.dentry, f), 0);
+    vfs_path_put(&p);
+    return f;
+}
+
 #endif
